@@ -226,7 +226,7 @@ impl Endpoint {
 
 /// A request's method and path, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum RequestTarget {
     /// The body names the model.
     Body(Endpoint),
     /// The path names the model (decoded).
@@ -245,25 +245,25 @@ pub enum Call {
 /// paths.
 ///
 /// ```
-/// use sluice::endpoint::{classify, Call, Endpoint};
+/// use sluice::endpoint::{classify, RequestTarget, Endpoint};
 ///
-/// assert_eq!(classify("POST", "/v1/chat/completions", "/gateway"), Call::Body(Endpoint::ChatCompletions));
+/// assert_eq!(classify("POST", "/v1/chat/completions", "/gateway"), RequestTarget::Body(Endpoint::ChatCompletions));
 /// assert_eq!(
 ///     classify("POST", "/v1beta/models/gemini-2.5-pro:generateContent?alt=json", "/gateway"),
-///     Call::Path(Endpoint::GenerateContent, "gemini-2.5-pro".into())
+///     RequestTarget::Path(Endpoint::GenerateContent, "gemini-2.5-pro".into())
 /// );
-/// assert_eq!(classify("GET", "/v1/embeddings", "/gateway"), Call::WrongMethod("POST"));
-/// assert_eq!(classify("POST", "/v2/x", "/gateway"), Call::Unknown);
+/// assert_eq!(classify("GET", "/v1/embeddings", "/gateway"), RequestTarget::WrongMethod("POST"));
+/// assert_eq!(classify("POST", "/v2/x", "/gateway"), RequestTarget::Unknown);
 /// ```
-pub fn classify(method: &str, path: &str, prefix: &str) -> Call {
+pub fn classify(method: &str, path: &str, prefix: &str) -> RequestTarget {
     let path = without_query(path);
     match by_path(path) {
         Some(call) if method == "POST" => call,
-        Some(_) => Call::WrongMethod("POST"),
+        Some(_) => RequestTarget::WrongMethod("POST"),
         None => stored::find(method, path).unwrap_or_else(|| match Command::find(method, path, prefix) {
-            Ok(command) => Call::Gateway(command),
-            Err(NoCommand::WrongMethod(allowed)) => Call::WrongMethod(allowed),
-            Err(NoCommand::Unknown) => Call::Unknown,
+            Ok(command) => RequestTarget::Gateway(command),
+            Err(NoCommand::WrongMethod(allowed)) => RequestTarget::WrongMethod(allowed),
+            Err(NoCommand::Unknown) => RequestTarget::Unknown,
         }),
     }
 }
@@ -275,8 +275,8 @@ pub fn is_anthropic_path(path: &str) -> bool {
 }
 
 /// The meaning of a path with the method POST.
-fn by_path(path: &str) -> Option<Call> {
-    Some(Call::Body(match path {
+fn by_path(path: &str) -> Option<RequestTarget> {
+    Some(RequestTarget::Body(match path {
         "/v1/chat/completions" => Endpoint::ChatCompletions,
         "/v1/completions" => Endpoint::Completions,
         "/v1/embeddings" => Endpoint::Embeddings,
@@ -292,12 +292,12 @@ fn by_path(path: &str) -> Option<Call> {
     }))
 }
 
-fn gemini(path: &str) -> Option<Call> {
+fn gemini(path: &str) -> Option<RequestTarget> {
     let (model, verb) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
     let endpoint = match verb {
         "generateContent" => Endpoint::GenerateContent,
         "streamGenerateContent" => Endpoint::StreamGenerateContent,
         _ => return None,
     };
-    Some(Call::Path(endpoint, percent_decode(model).into_owned()))
+    Some(RequestTarget::Path(endpoint, percent_decode(model).into_owned()))
 }

@@ -30,18 +30,18 @@ use crate::keys::Identity;
 use crate::limits::shared::SharedLimits;
 use crate::limits::{self, Admission, Limits, RateHeaders};
 use crate::outcome::Outcome;
-use crate::parsed_request::{Change, ParsedRequest};
+use crate::parsed_request::{ChangedString, ParsedRequest};
 use crate::routing::{ClusterState, Ending, Model, NotStarted, Route, Table};
 use crate::texts::TextWork;
 use crate::timing::Timing;
 use crate::uri::climbs;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 
 pub use accounts::CountCall;
 pub use caching::{written_similarity, Cached};
-use caller::Caller;
+use caller::RouteRequest;
 pub use original::Original;
-use phase::{Phase, Request, Stage};
+use phase::{AttemptStage, Phase, Request};
 use preparation::target_request;
 pub use preparation::Prepared;
 pub use socket::SocketState;
@@ -67,7 +67,7 @@ pub struct Exchange {
     /// Its phase, with the data of that phase.
     phase: Phase,
     /// The tokens, once the answer has passed.
-    usage: Option<(TokenUsage, Source)>,
+    usage: Option<(TokenUsage, UsageSource)>,
     /// The times of its events.
     timing: Timing,
     /// The findings of checks that passed anyway, without duplicates.
@@ -186,7 +186,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The model's name is invalid now.
-    pub fn rewrite(&mut self, body: Vec<u8>, changes: &[Change]) -> Result<(), ApiError> {
+    pub fn rewrite(&mut self, body: Vec<u8>, changes: &[ChangedString]) -> Result<(), ApiError> {
         let Some(parsed) = self.parsed() else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
@@ -292,13 +292,13 @@ impl Exchange {
             return Err(Unprepared::HeaderRefused);
         }
         journey.prepared_for = Some(route.place());
-        journey.stage = Stage::Begun;
+        journey.stage = AttemptStage::Begun;
         Ok(body)
     }
 
     /// Whether Envoy has begun the chosen attempt.
     pub fn has_begun(&self) -> bool {
-        self.phase.journey().is_some_and(|journey| journey.stage == Stage::Begun)
+        self.phase.journey().is_some_and(|journey| journey.stage == AttemptStage::Begun)
     }
 
     /// The attempt in flight has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
@@ -327,15 +327,15 @@ impl Exchange {
         self.turn(|route, caller| route.advance_for_context(caller, clusters))
     }
 
-    fn turn(&mut self, advance: impl FnOnce(&mut Route, &Caller<'_>) -> bool) -> Option<&str> {
+    fn turn(&mut self, advance: impl FnOnce(&mut Route, &RouteRequest<'_>) -> bool) -> Option<&str> {
         let Phase::Routed(request, journey) = &mut self.phase else {
             return None;
         };
-        let caller = Caller::new(self.identity.as_deref(), Some(request));
+        let caller = RouteRequest::new(self.identity.as_deref(), Some(request));
         if self.closed || !advance(&mut journey.route, &caller) {
             return None;
         }
-        journey.stage = Stage::RetryAsked;
+        journey.stage = AttemptStage::RetryAsked;
         journey.route.upstream().map(|upstream| upstream.cluster.as_str())
     }
 
@@ -363,7 +363,7 @@ impl Exchange {
         self.closed = true;
         self.judge_whole(clusters);
         if let Phase::Routed(request, journey) = &mut self.phase {
-            if journey.stage != Stage::Begun {
+            if journey.stage != AttemptStage::Begun {
                 journey.route.abandon(&request.parsed.model, clusters);
             }
         }

@@ -3,7 +3,7 @@
 //! All VMs count on one gauge, which costs one call per request and is always exact. The counts of a crashed VM remain
 //! there, and their number is unknown. So the VMs keep a [`Roster`] with a lease for each. When a lease expires, the
 //! living VMs recount: each moves its running attempts to a second gauge, the rest on the first is cleared, and each
-//! moves back. Each [`Step`] begins when all VMs have finished the previous one. Meanwhile both gauges are read, in an
+//! moves back. Each [`RecountStep`] begins when all VMs have finished the previous one. Meanwhile both gauges are read, in an
 //! order that never misses moving counts: no count is too low while attempts begin and end as usual.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum Gauge {
 
 /// The steps of a recount. A VM has finished a step when it has done its [`Duty`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Step {
+pub enum RecountStep {
     /// No recount, and nothing on the second gauge.
     #[default]
     Settled,
@@ -54,44 +54,50 @@ pub enum Duty {
     Clear(Gauge),
 }
 
-impl Step {
-    const ALL: [Step; 5] = [Step::Settled, Step::Announced, Step::MovedAside, Step::Cleared, Step::MovedBack];
+impl RecountStep {
+    const ALL: [RecountStep; 5] = [
+        RecountStep::Settled,
+        RecountStep::Announced,
+        RecountStep::MovedAside,
+        RecountStep::Cleared,
+        RecountStep::MovedBack,
+    ];
 
-    fn next(self) -> Step {
+    fn next(self) -> RecountStep {
         match self {
-            Step::Settled => Step::Announced,
-            Step::Announced => Step::MovedAside,
-            Step::MovedAside => Step::Cleared,
-            Step::Cleared => Step::MovedBack,
-            Step::MovedBack => Step::Settled,
+            RecountStep::Settled => RecountStep::Announced,
+            RecountStep::Announced => RecountStep::MovedAside,
+            RecountStep::MovedAside => RecountStep::Cleared,
+            RecountStep::Cleared => RecountStep::MovedBack,
+            RecountStep::MovedBack => RecountStep::Settled,
         }
     }
 
     /// The duty of this step.
     pub fn duty(self) -> Duty {
         match self {
-            Step::Settled => Duty::Clear(Gauge::Aside),
-            Step::Announced => Duty::Rest,
-            Step::MovedAside => Duty::Move(Gauge::Main, Gauge::Aside),
-            Step::Cleared => Duty::Clear(Gauge::Main),
-            Step::MovedBack => Duty::Move(Gauge::Aside, Gauge::Main),
+            RecountStep::Settled => Duty::Clear(Gauge::Aside),
+            RecountStep::Announced => Duty::Rest,
+            RecountStep::MovedAside => Duty::Move(Gauge::Main, Gauge::Aside),
+            RecountStep::Cleared => Duty::Clear(Gauge::Main),
+            RecountStep::MovedBack => Duty::Move(Gauge::Aside, Gauge::Main),
         }
     }
 
     /// The gauge on which a VM counts after this step.
     pub fn gauge(self) -> Gauge {
         match self {
-            Step::Settled | Step::Announced | Step::MovedBack => Gauge::Main,
-            Step::MovedAside | Step::Cleared => Gauge::Aside,
+            RecountStep::Settled | RecountStep::Announced | RecountStep::MovedBack => Gauge::Main,
+            RecountStep::MovedAside | RecountStep::Cleared => Gauge::Aside,
         }
     }
 
     /// The gauges whose sum a VM reads after this step, in this order: other VMs may be one step ahead.
     pub fn reads(self) -> &'static [Gauge] {
         match self {
-            Step::Settled => &[Gauge::Main],
-            Step::Announced | Step::MovedAside => &[Gauge::Main, Gauge::Aside],
-            Step::Cleared | Step::MovedBack => &[Gauge::Aside, Gauge::Main],
+            RecountStep::Settled => &[Gauge::Main],
+            RecountStep::Announced | RecountStep::MovedAside => &[Gauge::Main, Gauge::Aside],
+            RecountStep::Cleared | RecountStep::MovedBack => &[Gauge::Aside, Gauge::Main],
         }
     }
 }
@@ -109,7 +115,7 @@ struct Seat {
 /// The living VMs, and the progress of a recount: shared by all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
-    step: Step,
+    step: RecountStep,
     /// A VM has left counts behind.
     stale: bool,
     seats: Vec<Seat>,
@@ -119,9 +125,9 @@ pub struct Roster {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visit {
     /// The VM joins, as if it had finished this step: it counts all its running attempts again, on that step's gauge.
-    Joined(Step),
+    Joined(RecountStep),
     /// The VM must do this step, and visit again.
-    Do(Step),
+    Do(RecountStep),
     /// There is nothing to do.
     Rest,
     /// The roster is full.
@@ -131,7 +137,7 @@ pub enum Visit {
 impl Roster {
     /// A VM visits at `now` (since the epoch). `done`: the last step it has finished; `None` if it has not joined yet.
     /// `doubts`: it has read an impossible count.
-    pub fn visit(&mut self, vm: u64, done: Option<Step>, doubts: bool, now: Duration) -> Visit {
+    pub fn visit(&mut self, vm: u64, done: Option<RecountStep>, doubts: bool, now: Duration) -> Visit {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let before = self.seats.len();
         let lease = LEASE.as_millis();
@@ -149,9 +155,9 @@ impl Roster {
         };
         seat.seen = now;
         seat.done = done == Some(step);
-        let begins = step != Step::Settled || self.stale;
+        let begins = step != RecountStep::Settled || self.stale;
         if begins && self.seats.iter().all(|seat| seat.done) {
-            if step == Step::Settled {
+            if step == RecountStep::Settled {
                 self.stale = false;
             }
             self.step = step.next();
@@ -165,7 +171,7 @@ impl Roster {
 
     /// Whether a recount is running, or about to start.
     pub fn is_busy(&self) -> bool {
-        self.step != Step::Settled || self.stale || self.seats.iter().any(|seat| !seat.done)
+        self.step != RecountStep::Settled || self.stale || self.seats.iter().any(|seat| !seat.done)
     }
 }
 
@@ -189,11 +195,11 @@ impl SharedRecord for Roster {
         let stale = input.u8()? != 0;
         let seats = input
             .list_to_end(MAX_VMS, |input| Some(Seat { vm: input.u64()?, seen: input.u64()?, done: input.u8()? != 0 }));
-        Some(Roster { step: Step::Settled, stale, seats: seats? })
+        Some(Roster { step: RecountStep::Settled, stale, seats: seats? })
     }
 
     fn encode(&self) -> Vec<u8> {
-        let step = Step::ALL.iter().position(|step| *step == self.step).unwrap_or_default();
+        let step = RecountStep::ALL.iter().position(|step| *step == self.step).unwrap_or_default();
         let mut out = Writer::default();
         out.u8(Self::VERSION << 4 | step as u8);
         self.write(&mut out);
@@ -203,7 +209,7 @@ impl SharedRecord for Roster {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut input = Reader::new(bytes);
         let first = input.u8()?;
-        let (version, step) = (first >> 4, *Step::ALL.get(usize::from(first & 0xf))?);
+        let (version, step) = (first >> 4, *RecountStep::ALL.get(usize::from(first & 0xf))?);
         let roster = Self::read(&mut input, version).filter(|_| version == Self::VERSION)?;
         Some(Roster { step, ..roster })
     }

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::json::{JsonError, Value};
 use crate::multipart::Form;
 use crate::stored::{self, Named};
-pub use changed::Change;
+pub use changed::ChangedString;
 use fields::Fields;
 pub use layout::{Layout, UsageOption};
 pub(crate) use members::folds_to;

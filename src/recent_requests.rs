@@ -24,7 +24,7 @@ pub const WATCH: Duration = Duration::from_secs(120);
 
 /// A request that has ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
+pub struct EndedRequest {
     /// When, since the epoch.
     pub at: Duration,
     /// From its arrival to its end, in milliseconds; `None` if it was refused before anything was known about it.
@@ -39,10 +39,10 @@ pub struct Ended {
     pub record: Vec<u8>,
 }
 
-impl Ended {
+impl EndedRequest {
     /// A request that ends now.
     pub fn of(exchange: &Exchange, status: u16, now: Duration, record: Vec<u8>) -> Self {
-        Ended {
+        EndedRequest {
             at: now,
             took: Some(exchange.timing().so_far(now)),
             status,
@@ -54,7 +54,7 @@ impl Ended {
 
     /// A request that was refused before anything was known about it.
     pub fn of_stranger(status: u16, now: Duration, record: Vec<u8>) -> Self {
-        Ended { at: now, took: None, status, stream: false, picked_by: "", record }
+        EndedRequest { at: now, took: None, status, stream: false, picked_by: "", record }
     }
 
     /// As a JSON object.
@@ -86,11 +86,11 @@ impl Ended {
 
 /// One worker's requests that are not in the list yet, oldest first.
 #[derive(Debug, Default)]
-pub struct Kept(VecDeque<Ended>);
+pub struct Kept(VecDeque<EndedRequest>);
 
 impl Kept {
     /// Adds the newest one; beyond [`MAX_REQUESTS`], the oldest is dropped.
-    pub fn add(&mut self, ended: Ended) {
+    pub fn add(&mut self, ended: EndedRequest) {
         if self.0.len() >= MAX_REQUESTS {
             self.0.pop_front();
         }

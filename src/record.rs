@@ -10,7 +10,7 @@ use crate::exchange::{written_similarity, Exchange};
 use crate::json::{write_number, write_string};
 use crate::outcome::Outcome;
 use crate::routing::Upstream;
-use crate::usage::{ResponseDetails, Source};
+use crate::usage::{ResponseDetails, UsageSource};
 
 /// The longest text, in characters, because clients choose model names.
 const MAX_TEXT: usize = 100;
@@ -90,7 +90,7 @@ impl<F: Fields + Default> Record<F> {
         if let Some(blocked) = exchange.blocked() {
             record.text("guard_blocked", &blocked.to_string());
         }
-        let partial = exchange.usage().is_some_and(|(_, source)| source == Source::Partial);
+        let partial = exchange.usage().is_some_and(|(_, source)| source == UsageSource::Partial);
         match exchange.was_invalid() && status < 400 {
             true => record.text("error", Outcome::BadResponse.label()),
             false => record.error(status, exchange.is_interrupted() || partial && !exchange.ended_without_marker()),

@@ -16,7 +16,7 @@ const MAX_ID: usize = 256;
 
 /// Reads one answer, and replaces the target's name of the model with the client's.
 #[derive(Debug)]
-pub struct Splice {
+pub struct ModelNameRewriter {
     /// The kind of bytes; the first ones decide.
     lines: Option<Lines>,
     endpoint: Endpoint,
@@ -29,15 +29,15 @@ pub struct Splice {
     out: Vec<u8>,
 }
 
-impl Splice {
+impl ModelNameRewriter {
     /// Starts to read an answer of `endpoint`, which may be a stream. `model`: the new name, if it is to be replaced.
     /// `wants_id`: whether to look for the id of a response.
     ///
     /// ```
     /// use sluice::endpoint::Endpoint;
-    /// use sluice::splice::Splice;
+    /// use sluice::splice::ModelNameRewriter;
     ///
-    /// let mut splice = Splice::new(Endpoint::ChatCompletions, false, Some("mine"), false);
+    /// let mut splice = ModelNameRewriter::new(Endpoint::ChatCompletions, false, Some("mine"), false);
     /// assert_eq!(splice.chunk(br#"{"model":"gpt-4o-2024","choices":[]}"#), Some(&br#"{"model":"mine","choices":[]}"#[..]));
     /// assert_eq!(splice.chunk(b"\n"), None);
     /// ```
@@ -48,7 +48,7 @@ impl Splice {
             text.into_bytes()
         });
         let fields = Fields::new(endpoint);
-        Splice { lines: None, endpoint, stream, fields, model, wants_id, id: None, out: Vec::new() }
+        ModelNameRewriter { lines: None, endpoint, stream, fields, model, wants_id, id: None, out: Vec::new() }
     }
 
     /// Reads the next bytes. Returns their replacement; `None`: unchanged.

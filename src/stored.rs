@@ -51,10 +51,10 @@ impl StoredId {
     /// The id for any key: for administrators.
     ///
     /// ```
-    /// use sluice::stored::{StoringCluster, Part, StoredId};
+    /// use sluice::stored::{StoringCluster, TablePart, StoredId};
     /// use std::time::Duration;
     ///
-    /// let (mut part, at) = (Part::default(), Duration::from_secs);
+    /// let (mut part, at) = (TablePart::default(), Duration::from_secs);
     /// part.add(StoredId::of("alice", "resp_1"), StoringCluster::of("a"), "m", at(60), at(1));
     /// assert!(part.find(StoredId::of("bob", "resp_1"), at(2)).is_none());
     /// assert!(part.find(StoredId::of_anyone("resp_1"), at(2)).is_some());
@@ -87,7 +87,7 @@ impl StoringCluster {
 
 /// One part of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct TablePart {
     entries: Vec<Entry>,
 }
 
@@ -102,20 +102,20 @@ struct Entry {
     until: u32,
 }
 
-impl Part {
+impl TablePart {
     /// The cluster that stores an id, and the model that made it; `None` if unknown or expired. `now`: since the epoch.
     ///
     /// ```
     /// use sluice::codec::{Forgettable, SharedRecord};
-    /// use sluice::stored::{StoringCluster, Part, StoredId};
+    /// use sluice::stored::{StoringCluster, TablePart, StoredId};
     /// use std::time::Duration;
     ///
     /// let at = Duration::from_secs;
-    /// let (mut part, id) = (Part::default(), StoredId::of("alice", "resp_1"));
+    /// let (mut part, id) = (TablePart::default(), StoredId::of("alice", "resp_1"));
     /// part.add(id, StoringCluster::of("a"), "m", at(60), at(1));
     /// assert_eq!(part.find(id, at(59)), Some((StoringCluster::of("a"), "m")));
     /// assert_eq!(part.find(id, at(61)), None);
-    /// assert_eq!(Part::decode(&part.encode()), part);
+    /// assert_eq!(TablePart::decode(&part.encode()), part);
     /// ```
     pub fn find(&self, id: StoredId, now: Duration) -> Option<(StoringCluster, &str)> {
         let now = seconds(now);
@@ -143,7 +143,7 @@ impl Part {
 
 /// How many ids there are, and for each the hashes of the id, of its owner and of the cluster, the second it ends at, and
 /// the model.
-impl SharedRecord for Part {
+impl SharedRecord for TablePart {
     const VERSION: u8 = 1;
 
     fn write(&self, out: &mut Writer) {
@@ -164,12 +164,12 @@ impl SharedRecord for Part {
             let (storing_cluster, until) = (StoringCluster(input.u64()?), input.u32()?);
             Some(Entry { id, owner, storing_cluster, model: input.text()?.to_owned(), until })
         });
-        Some(Part { entries: entries? })
+        Some(TablePart { entries: entries? })
     }
 }
 
 /// Unreadable bytes are an empty table: the upstream then answers that it does not know the id.
-impl Forgettable for Part {}
+impl Forgettable for TablePart {}
 
 /// The ids that a request to Responses continues from. Its conversation comes last.
 ///

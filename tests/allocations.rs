@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use sluice::usage::{Framing, Meter, Pass, Source};
+use sluice::usage::{Framing, Meter, Pass, UsageSource};
 
 struct Counting;
 
@@ -112,7 +112,7 @@ fn a_stripped_chunk_allocates_nothing_either() {
     println!("stripped: {count} allocations in {CHUNKS} chunks");
     assert_eq!(count, 0);
     meter.chunk(b"data: [DONE]\n\n", true);
-    assert_eq!(meter.finish().1, Source::Reported);
+    assert_eq!(meter.finish().1, UsageSource::Reported);
 }
 
 #[test]
@@ -123,5 +123,5 @@ fn a_json_answer_in_one_piece_allocates_nothing() {
     let mut meter = Meter::new(Framing::Json, false);
     meter.chunk(answer, true);
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    assert_eq!(meter.finish().1, Source::Reported);
+    assert_eq!(meter.finish().1, UsageSource::Reported);
 }

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use sluice::usage::{Framing, Meter, Source};
+use sluice::usage::{Framing, Meter, UsageSource};
 
 /// Envoy passes on the bytes of each read from the socket; these are common sizes.
 const CHUNK_SIZES: [usize; 3] = [256, 4096, 16_384];
@@ -86,7 +86,7 @@ fn measure(framing: Framing, strip: bool, answer: &[u8], size: usize) -> f64 {
         }
         meter.chunk(b"", true);
         best = best.min(started.elapsed());
-        assert_eq!(meter.finish().1, Source::Reported);
+        assert_eq!(meter.finish().1, UsageSource::Reported);
     }
     answer.len() as f64 / best.as_secs_f64() / 1e9
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sluice::codec::Changed;
 use sluice::error::ApiError;
-use sluice::fleet::{RevocationChange, Stage};
+use sluice::fleet::{Readiness, RevocationChange};
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Role, MAX_LIFETIME};
 use sluice::limits::{Limits, Subject};
-use sluice::totals::{Form, Query};
+use sluice::totals::{Query, ReportFormat};
 use sluice::uri::query_value;
 use sluice::wire_names::ISSUED_KEYS;
 
@@ -35,11 +35,11 @@ pub fn usage(auth: &Auth, identity: &Identity, path: &str) -> Result<CommandRepl
         Role::Admin => None,
         Role::User => Some(identity.id.as_str()),
     };
-    let limits_seeded = auth.ledger.as_ref().map(|_| fleet::stage().0 == Stage::Seeded);
+    let limits_seeded = auth.ledger.as_ref().map(|_| fleet::stage().0 == Readiness::Seeded);
     let text = totals::report(query, only, limits_seeded);
     Ok(match form {
-        Form::Json => CommandReply::json(text),
-        Form::Csv => CommandReply::csv(text),
+        ReportFormat::Json => CommandReply::json(text),
+        ReportFormat::Csv => CommandReply::csv(text),
     })
 }
 

@@ -12,7 +12,9 @@ use sluice::codec::{Changed, SharedRecord};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::exchange::Exchange;
 use sluice::gateway::UpstreamStatus;
-use sluice::health::{Blame, Change, Changes, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict};
+use sluice::health::{
+    AttemptEnd, Blame, Changes, ClusterHealth, Policy, Probe, Reason, Standing, StandingChange, Verdict,
+};
 use sluice::latency::Latency;
 use sluice::outcome::Outcome;
 use sluice::routing::{ClusterState, Ending, Upstream};
@@ -241,42 +243,42 @@ impl Cluster {
     /// Logs a change.
     fn tell(&mut self, name: &str, model: &str, changes: Changes) {
         let had_models = self.ejected_models.is_some();
-        if changes.model != Change::None || had_models {
+        if changes.model != StandingChange::None || had_models {
             self.tell_of_model(name, model, changes.model);
         }
         if let Some(gauge) = self.ejected {
             host::record(gauge, u64::from(self.health.cluster.reason().is_some()));
         }
         match changes.cluster {
-            Change::Ejected(reason) => {
+            StandingChange::Ejected(reason) => {
                 log::warn!("sluice: cluster {name:?} is ejected: {}", reason.label());
                 let define = || host::define_counter(&stats::ejections(name, reason.label()));
                 if let Some(counter) = metrics::find_or_define(&mut self.ejections, reason, define) {
                     host::increment(counter, 1);
                 }
             }
-            Change::Restored => log::warn!("sluice: cluster {name:?} is back"),
-            Change::None | Change::Noted => {}
+            StandingChange::Restored => log::warn!("sluice: cluster {name:?} is back"),
+            StandingChange::None | StandingChange::Noted => {}
         }
     }
 
     /// This is rare, so the counter is not kept.
     #[cold]
-    fn tell_of_model(&mut self, name: &str, model: &str, change: Change) {
+    fn tell_of_model(&mut self, name: &str, model: &str, change: StandingChange) {
         let define = || host::define_gauge(&stats::ejected_models(name));
         self.ejected_models = self.ejected_models.or_else(define);
         if let Some(gauge) = self.ejected_models {
             host::record(gauge, self.health.models_out() as u64);
         }
         match change {
-            Change::Ejected(reason) => {
+            StandingChange::Ejected(reason) => {
                 log::warn!("sluice: model {model:?} of cluster {name:?} is ejected: {}", reason.label());
                 if let Some(counter) = host::define_counter(&stats::model_ejections(name, reason.label())) {
                     host::increment(counter, 1);
                 }
             }
-            Change::Restored => log::warn!("sluice: model {model:?} of cluster {name:?} is back"),
-            Change::None | Change::Noted => {}
+            StandingChange::Restored => log::warn!("sluice: model {model:?} of cluster {name:?} is back"),
+            StandingChange::None | StandingChange::Noted => {}
         }
     }
 
@@ -326,7 +328,7 @@ impl ClusterState for AllClusters {
             clusters.change(&upstream.cluster, model, |health| {
                 probe = health.probe(model, now, PROBE_LEASE);
                 match probe {
-                    Some(_) => Changes::of_cluster(Change::Noted),
+                    Some(_) => Changes::of_cluster(StandingChange::Noted),
                     None => Changes::NONE,
                 }
             });
@@ -347,7 +349,7 @@ impl ClusterState for AllClusters {
                 (Blame::Cluster, Some(ConnectFailure::NoCluster)) => Verdict::NoCluster,
                 (Blame::Cluster | Blame::Model | Blame::Nobody, _) => Verdict::of(ending.outcome),
             };
-            let ended = Ended { model, verdict, blame: ending.blame, pause: ending.retry_after, held: probe };
+            let ended = AttemptEnd { model, verdict, blame: ending.blame, pause: ending.retry_after, held: probe };
             let matters = cluster.health.would_change(&ended);
             if ending.outcome == Outcome::Success && !matters {
                 cluster.successes = cluster.successes.saturating_add(1);

@@ -27,20 +27,20 @@ thread_local! {
 #[derive(Default)]
 struct Counts {
     /// Counts to request on the next tick.
-    waiting: VecDeque<Ended>,
+    waiting: VecDeque<FinishedRequest>,
     /// Requested counts, by call, with their deadlines.
-    asked: HashMap<u32, (Ended, Duration)>,
+    asked: HashMap<u32, (FinishedRequest, Duration)>,
 }
 
 /// A finished request.
-struct Ended {
+struct FinishedRequest {
     exchange: SharedExchange,
     status: u16,
 }
 
 /// Counts a request that has ended with this status, now or when its prompt has been counted.
 pub fn end(exchange: SharedExchange, status: u16) {
-    let ended = Ended { exchange, status };
+    let ended = FinishedRequest { exchange, status };
     let counts_prompt = ended.exchange.borrow().counts_prompt();
     let refused = COUNTS.with_borrow_mut(|counts| {
         if counts_prompt && counts.waiting.len() + counts.asked.len() < MAX_COUNTS {
@@ -87,7 +87,7 @@ pub fn answered(call: u32, size: usize) {
     ended.count(read_count(status, &body));
 }
 
-impl Ended {
+impl FinishedRequest {
     /// Requests the count. `None` if Envoy refuses to call.
     fn ask(&self) -> Option<(u32, Duration)> {
         let exchange = self.exchange.borrow();

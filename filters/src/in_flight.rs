@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sluice::codec::Changed;
-use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, RENEWED_EVERY};
+use sluice::in_flight::{Duty, Gauge, RecountStep, Roster, Visit, RENEWED_EVERY};
 use sluice::wire_names::{stats, IN_FLIGHT_ROSTER};
 
 use crate::data_version;
@@ -20,7 +20,7 @@ struct Member {
     /// Its name; 0 before it has one.
     vm: u64,
     /// Its last finished step; `None` before it is on the roster.
-    done: Option<Step>,
+    done: Option<RecountStep>,
     visited: Duration,
     /// The data version at the last visit.
     seen: u64,

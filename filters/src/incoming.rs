@@ -4,7 +4,7 @@ mod written;
 
 use std::rc::Rc;
 
-use sluice::endpoint::{classify, realtime_model, Call, Dialect, Endpoint, Socket, REALTIME};
+use sluice::endpoint::{classify, realtime_model, Dialect, Endpoint, RequestTarget, Socket, REALTIME};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::gateway::{Access, Command};
@@ -123,10 +123,12 @@ impl Incoming {
         }
         let call = match socket {
             None => classify(headers.method, headers.path, prefix),
-            Some(_) => Call::Unknown,
+            Some(_) => RequestTarget::Unknown,
         };
         let texts = match (&call, &library) {
-            (Call::Unknown, Some(library)) if socket.is_none() => library.endpoint(without_query(headers.path)),
+            (RequestTarget::Unknown, Some(library)) if socket.is_none() => {
+                library.endpoint(without_query(headers.path))
+            }
             _ => None,
         };
         let token = texts.and_then(|_| pairs.iter().find(|(name, _)| *name == TEXT_HEADER.as_bytes()));
@@ -135,9 +137,9 @@ impl Incoming {
                 let caller = token.and_then(|(_, token)| texts::caller(host::text(token)));
                 caller.ok_or_else(|| refuse(ApiError::unauthorized("The request is not the gateway's own.")))?
             }
-            Call::Gateway(command) if command.access() == Access::Anyone => None,
+            RequestTarget::Gateway(command) if command.access() == Access::Anyone => None,
             // Gemini's clients may send their key in the query
-            Call::Path(..) | Call::Unknown if shape == Shape::Gemini => {
+            RequestTarget::Path(..) | RequestTarget::Unknown if shape == Shape::Gemini => {
                 let key = query_key(headers.path);
                 let mut credentials = headers.credentials.clone();
                 credentials.extend(key.as_deref().map(|key| ("x-goog-api-key", key)));
@@ -146,7 +148,7 @@ impl Incoming {
             _ => identify(&headers.credentials).map_err(refuse)?,
         };
         let call = match call {
-            Call::Body(endpoint) if endpoint.takes_form() => {
+            RequestTarget::Body(endpoint) if endpoint.takes_form() => {
                 let most = max_upload();
                 match FormScanner::new(headers.content_type.unwrap_or_default()) {
                     _ if headers.length.is_some_and(|length| length > most) => {
@@ -157,15 +159,17 @@ impl Incoming {
                     Err(_) => return Err(refuse(ApiError::form_expected())),
                 }
             }
-            Call::Body(endpoint) => RequestKind::Model(endpoint, None),
-            Call::Path(endpoint, model) => RequestKind::Model(endpoint, Some(model)),
-            Call::Stored(id) => RequestKind::Stored(id),
-            Call::Gateway(command) => RequestKind::Command(command),
-            Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
-            Call::Unknown if socket == Some(Socket::Realtime) => {
+            RequestTarget::Body(endpoint) => RequestKind::Model(endpoint, None),
+            RequestTarget::Path(endpoint, model) => RequestKind::Model(endpoint, Some(model)),
+            RequestTarget::Stored(id) => RequestKind::Stored(id),
+            RequestTarget::Gateway(command) => RequestKind::Command(command),
+            RequestTarget::WrongMethod(allowed) => {
+                return Err(refuse(ApiError::method_not_allowed(headers.method, allowed)))
+            }
+            RequestTarget::Unknown if socket == Some(Socket::Realtime) => {
                 RequestKind::Socket(realtime_model(headers.path).unwrap_or_default())
             }
-            Call::Unknown => match (texts, headers.method) {
+            RequestTarget::Unknown => match (texts, headers.method) {
                 (Some(kind), "POST") => RequestKind::Texts { kind, is_part: token.is_some() },
                 (Some(_), method) => return Err(refuse(ApiError::method_not_allowed(method, "POST"))),
                 (None, method) => {

@@ -10,8 +10,8 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::shared::SharedLimits;
 use sluice::limits::{
-    write_report, write_reset, ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limits, Line, Quota,
-    RateHeaders, Reservation, Subject, UsageEstimate, Warning, LEASE,
+    write_report, write_reset, ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limits, Quota, RateHeaders,
+    ReportLine, Reservation, Subject, UsageEstimate, Warning, LEASE,
 };
 
 use sluice::usage::TokenUsage;
@@ -260,7 +260,7 @@ pub fn renew() {
 pub fn report(subjects: &[(Subject, Limits)]) -> String {
     let store = SharedData::default();
     let records: Vec<LimitRecord> = subjects.iter().map(|(subject, _)| store.read(subject)).collect();
-    let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
+    let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| ReportLine { subject, limits, record });
     let mut out = String::new();
     write_report(&mut out, lines, host::now());
     out

@@ -12,7 +12,7 @@ use sluice::cache::CacheResult;
 use sluice::exchange::{Cached, Exchange};
 use sluice::guard::checks::CheckPhase;
 use sluice::outcome::Outcome;
-use sluice::usage::{Source, TokenUsage};
+use sluice::usage::{TokenUsage, UsageSource};
 use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
 
 use crate::host;
@@ -83,7 +83,7 @@ pub struct Counted {
     /// The status the client got.
     pub status: u16,
     /// The tokens; `None` if no upstream answered.
-    pub usage: Option<(TokenUsage, Source)>,
+    pub usage: Option<(TokenUsage, UsageSource)>,
     /// Their cost, in millionths of a dollar.
     pub cost: u64,
     /// Whether a token names the key: the number of such keys is unlimited.
@@ -119,7 +119,7 @@ struct Metrics {
     /// The number of label sets of each key.
     sets: HashMap<String, usize>,
     by_place: HashMap<OwnedHistogramLabels, Histograms>,
-    sources: Vec<(Source, u32)>,
+    sources: Vec<(UsageSource, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
     checks: HashMap<String, CheckMetrics>,
     caches: HashMap<String, Vec<(&'static str, u32)>>,

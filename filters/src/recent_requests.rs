@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sluice::codec::{Changed, SharedRecord};
-use sluice::recent_requests::{Ended, Kept, RecentRequests, Watched};
+use sluice::recent_requests::{EndedRequest, Kept, RecentRequests, Watched};
 use sluice::wire_names::{RECENT_REQUESTS, RECENT_REQUESTS_WATCHED};
 
 use crate::data_version;
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// Keeps a request that has ended.
-pub fn keep(ended: Ended) {
+pub fn keep(ended: EndedRequest) {
     KEPT.with_borrow_mut(|kept| kept.add(ended));
 }
 

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use sluice::config::{self, ConfigError, Reports};
 use sluice::exchange::Exchange;
 use sluice::memory_budget::Purpose;
-use sluice::recent_requests::Ended;
+use sluice::recent_requests::EndedRequest;
 use sluice::record::{Fields, Json, Record, Struct};
-use sluice::usage::{complete, EstimateInput, Meter, Pass, ResponseDetails, Source, TokenUsage, MAX_EVENT};
+use sluice::usage::{complete, EstimateInput, Meter, Pass, ResponseDetails, TokenUsage, UsageSource, MAX_EVENT};
 use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
@@ -172,7 +172,7 @@ impl Usage {
     }
 
     /// The answer's reported or estimated usage; `None` if there was no answer to a request like this.
-    fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
+    fn usage(&self, status: u16) -> Option<(TokenUsage, UsageSource)> {
         if let (Some(exchange), 101) = (&self.exchange, status) {
             return exchange.borrow().socket_usage();
         }
@@ -189,7 +189,8 @@ impl Usage {
         if let Some(exchange) = &self.exchange {
             return exchange.borrow().completed(metered, meter.unreported());
         }
-        let encoded = metered.1 != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
+        let encoded =
+            metered.1 != UsageSource::Reported && host::header(Headers::Response, "content-encoding").is_some();
         Some(complete(metered, EstimateInput { prompt: None, unreported: None, encoded }))
     }
 }
@@ -319,7 +320,7 @@ impl HttpContext for Usage {
             );
             if self.records() {
                 let record = self.log(Record::of_stranger(NONE, status));
-                recent_requests::keep(Ended::of_stranger(status, host::recent(), record));
+                recent_requests::keep(EndedRequest::of_stranger(status, host::recent(), record));
             }
             if self.reports.tracing {
                 trace(Record::of_stranger(NONE, status).for_unnamed_span());
@@ -343,7 +344,7 @@ impl HttpContext for Usage {
             let record = self.log(self.record(&exchange, status));
             // those for the gateway itself are mostly an administrator's who looks at the others
             if exchange.command().is_none() {
-                recent_requests::keep(Ended::of(&exchange, status, host::recent(), record));
+                recent_requests::keep(EndedRequest::of(&exchange, status, host::recent(), record));
             }
         }
         if self.reports.tracing {

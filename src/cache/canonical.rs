@@ -76,7 +76,7 @@ const IGNORED: [&str; 5] = ["stream", "stream_options", "user", "metadata", "mod
 
 /// Where a value stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// It is the body.
     Top,
     /// It is `generationConfig`, or Ollama's `options`.
@@ -99,7 +99,7 @@ impl CanonicalBody {
         }
         let mut walk = Walk::default();
         let mut hash = Sha256::new();
-        let scanned = walk.value(&mut scanner, &mut hash, Place::Top, 0).and_then(|()| scanner.end());
+        let scanned = walk.value(&mut scanner, &mut hash, Position::Top, 0).and_then(|()| scanner.end());
         match (scanned, walk.problem) {
             (_, Some(problem)) => Err(problem),
             (Err(_), None) => Err(Uncacheable::NotJson),
@@ -122,7 +122,7 @@ impl Walk {
         &mut self,
         scanner: &mut Scanner<'a>,
         hash: &mut Sha256,
-        place: Place,
+        place: Position,
         level: u32,
     ) -> Result<(), JsonError> {
         if level > MAX_LEVELS {
@@ -165,7 +165,7 @@ impl Walk {
         &mut self,
         scanner: &mut Scanner<'a>,
         hash: &mut Sha256,
-        place: Place,
+        place: Position,
         level: u32,
     ) -> Result<(), JsonError> {
         let before = self.members;
@@ -184,7 +184,7 @@ impl Walk {
                 self.problem = Some(Uncacheable::Repeated);
             }
             self.note(place, &name, scanner.clone());
-            let digest = match place == Place::Top && IGNORED.contains(&&*name) {
+            let digest = match place == Position::Top && IGNORED.contains(&&*name) {
                 true => {
                     scanner.value()?;
                     None
@@ -215,27 +215,27 @@ impl Walk {
     }
 
     /// Notes what a member says about repetition; `ahead` stands before its value.
-    fn note(&mut self, place: Place, name: &str, mut ahead: Scanner<'_>) {
+    fn note(&mut self, place: Position, name: &str, mut ahead: Scanner<'_>) {
         let mut value = || ahead.value().unwrap_or(Value::Null);
         let said = &mut self.repeatable;
         match (place, name) {
-            (Place::Top | Place::Settings, "temperature") => {
+            (Position::Top | Position::Settings, "temperature") => {
                 said.cold = matches!(value(), Value::Number(written) if decimal(written).as_deref() == Some("0"));
             }
-            (Place::Top, "tools" | "functions" | "web_search_options" | "mcp_servers") => {
+            (Position::Top, "tools" | "functions" | "web_search_options" | "mcp_servers") => {
                 said.tools |= !matches!(value(), Value::Null | Value::Array { empty: true });
             }
-            (Place::Top, "background") => said.kept |= value() == Value::Bool(true),
-            (Place::Top, "previous_response_id" | "conversation" | "container" | "context") => {
+            (Position::Top, "background") => said.kept |= value() == Value::Bool(true),
+            (Position::Top, "previous_response_id" | "conversation" | "container" | "context") => {
                 said.kept |= value() != Value::Null;
             }
-            (Place::Top, "store") => match value() {
+            (Position::Top, "store") => match value() {
                 Value::Bool(true) => said.kept = true,
                 Value::Bool(false) => said.unstored = true,
                 _ => {}
             },
-            (Place::Conversation, "functionResponse" | "function_response" | "tool_call_id") => said.tools = true,
-            (Place::Conversation, "role" | "type") => {
+            (Position::Conversation, "functionResponse" | "function_response" | "tool_call_id") => said.tools = true,
+            (Position::Conversation, "role" | "type") => {
                 if let Value::String(text) = value() {
                     let text = text.decode();
                     said.tools |= matches!(&*text, "tool" | "function")
@@ -248,11 +248,11 @@ impl Walk {
     }
 }
 
-fn inside(place: Place, name: &str) -> Place {
+fn inside(place: Position, name: &str) -> Position {
     match (place, name) {
-        (Place::Top, "generationConfig" | "generation_config" | "options") => Place::Settings,
-        (Place::Top, "messages" | "input" | "contents") | (Place::Conversation, _) => Place::Conversation,
-        _ => Place::Other,
+        (Position::Top, "generationConfig" | "generation_config" | "options") => Position::Settings,
+        (Position::Top, "messages" | "input" | "contents") | (Position::Conversation, _) => Position::Conversation,
+        _ => Position::Other,
     }
 }
 

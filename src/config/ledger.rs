@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::credential::{is_variable_name, unset, Environment};
 use super::reader::{ConfigError, Node};
-use crate::fleet::{LedgerService, Token};
+use crate::fleet::{FleetToken, LedgerService};
 
 /// The fields of `auth.ledger`.
 pub const LEDGER_FIELDS: &[&str] = &["cluster", "start_timeout", "token"];
@@ -33,7 +33,7 @@ pub(super) fn read(node: &Node<'_>, environment: Environment<'_>) -> Result<Ledg
     Ok(LedgerService { cluster: name.to_owned(), start_timeout, token })
 }
 
-fn token(node: &Node<'_>, environment: Environment<'_>) -> Result<Token, ConfigError> {
+fn token(node: &Node<'_>, environment: Environment<'_>) -> Result<FleetToken, ConfigError> {
     let env = node.object(&["env"])?.require("env")?;
     let name = env.text()?;
     if !is_variable_name(name) {
@@ -41,5 +41,6 @@ fn token(node: &Node<'_>, environment: Environment<'_>) -> Result<Token, ConfigE
         return Err(env.error("is not the name of an environment variable; put the token itself into the variable"));
     }
     let value = environment(name).filter(|value| !value.is_empty()).ok_or_else(|| unset(&env))?;
-    Token::new(value).ok_or_else(|| env.error(format!("the value of {name} must be visible ASCII, without spaces")))
+    FleetToken::new(value)
+        .ok_or_else(|| env.error(format!("the value of {name} must be visible ASCII, without spaces")))
 }

@@ -3,7 +3,7 @@
 use super::prompts;
 use super::reader::{ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use crate::endpoint::{classify, Call};
+use crate::endpoint::{classify, RequestTarget};
 use crate::gateway::DEFAULT_PREFIX;
 use crate::parsed_request::MAX_MODEL_NAME;
 use crate::routing::{is_unambiguous, Member, Model, PathRule, Paths, Retry, Table, Target, Upstream, STRATEGIES};
@@ -59,7 +59,7 @@ fn pattern(node: &Node<'_>) -> Result<String, ConfigError> {
             node.error("some servers would read it as another path; write it without \"..\", \"//\" and escapes")
         );
     }
-    let is_own = |method: &&str| classify(method, path, DEFAULT_PREFIX) != Call::Unknown;
+    let is_own = |method: &&str| classify(method, path, DEFAULT_PREFIX) != RequestTarget::Unknown;
     // only its WebSocket, where no body names a model
     let is_socket = text == "/v1/responses";
     if !is_socket && METHODS.iter().any(is_own) {

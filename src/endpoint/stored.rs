@@ -1,12 +1,12 @@
 //! Paths of OpenAI's Responses that name a response by its id (OpenAI's API reference: get, delete, cancel, list input items).
 
-use super::Call;
+use super::RequestTarget;
 
 /// The longest accepted id, in bytes; OpenAI's have 53.
 const MAX_ID: usize = 256;
 
 /// The meaning of a path with a stored response's id; `None` if it has no id.
-pub(super) fn find(method: &str, path: &str) -> Option<Call> {
+pub(super) fn find(method: &str, path: &str) -> Option<RequestTarget> {
     let rest = path.strip_prefix("/v1/responses/")?;
     let (id, allowed) = match rest.split_once('/') {
         None => (rest, "GET, DELETE"),
@@ -20,7 +20,7 @@ pub(super) fn find(method: &str, path: &str) -> Option<Call> {
         return None;
     }
     Some(match allowed.split(", ").any(|allowed| allowed == method) {
-        true => Call::Stored(id.to_owned()),
-        false => Call::WrongMethod(allowed),
+        true => RequestTarget::Stored(id.to_owned()),
+        false => RequestTarget::WrongMethod(allowed),
     })
 }

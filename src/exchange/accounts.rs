@@ -8,7 +8,7 @@ use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, Subject, Usa
 use crate::parsed_request::ParsedRequest;
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, RouteInput, Table};
-use crate::usage::{complete, Counter, EstimateInput, Format, Framing, Meter, Price, Source, TokenUsage};
+use crate::usage::{complete, Counter, EstimateInput, Format, Framing, Meter, Price, TokenUsage, UsageSource};
 
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
@@ -78,13 +78,17 @@ impl Exchange {
         }
         let under_way = self.has_begun() && self.phase.journey().is_some_and(|journey| journey.exhausted.is_none());
         match (self.usage, self.answered()) {
-            (Some((tokens, Source::Partial)), _) if self.answer_state().is_some_and(|answer| answer.unread) => {
+            (Some((tokens, UsageSource::Partial)), _) if self.answer_state().is_some_and(|answer| answer.unread) => {
                 self.at_least(tokens)
             }
-            (Some((tokens, Source::Reported | Source::Partial | Source::Counted | Source::Estimated)), _) => {
-                ActualUsage::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
-            }
-            (Some((tokens, Source::Missing)), _) => self.at_least(tokens),
+            (
+                Some((
+                    tokens,
+                    UsageSource::Reported | UsageSource::Partial | UsageSource::Counted | UsageSource::Estimated,
+                )),
+                _,
+            ) => ActualUsage::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) },
+            (Some((tokens, UsageSource::Missing)), _) => self.at_least(tokens),
             (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
             (None, Some(_)) => ActualUsage::Nothing,
             // the client has left, and the model server may go on
@@ -128,15 +132,19 @@ impl Exchange {
 
     /// The answer's usage, from its meter's result and the unreported tokens that the meter saw: an estimate, if the
     /// server has not reported everything. `None` for a command to the gateway itself.
-    pub fn completed(&self, metered: (TokenUsage, Source), unreported: Option<u64>) -> Option<(TokenUsage, Source)> {
+    pub fn completed(
+        &self,
+        metered: (TokenUsage, UsageSource),
+        unreported: Option<u64>,
+    ) -> Option<(TokenUsage, UsageSource)> {
         if self.command().is_some() {
             return None;
         }
         if let Some(parsed) = self.parsed().filter(|parsed| !parsed.uses_tokens()) {
             return match (parsed.is_passed(), metered) {
-                (false, _) => Some((TokenUsage::default(), Source::Reported)),
+                (false, _) => Some((TokenUsage::default(), UsageSource::Reported)),
                 // what an unknown answer does not report is not known
-                (true, (tokens, Source::Reported | Source::Partial)) if tokens.total() > 0 => Some(metered),
+                (true, (tokens, UsageSource::Reported | UsageSource::Partial)) if tokens.total() > 0 => Some(metered),
                 (true, _) => None,
             };
         }
@@ -157,7 +165,7 @@ impl Exchange {
         let mut meter = Meter::new(framing, false).with_format(self.format());
         meter.chunk(answer, false); // complete or not, there is nothing more to read
         let (metered, unreported) = (meter.finish(), meter.unreported());
-        let reported = metered.1 == Source::Reported && metered.0.output > 0;
+        let reported = metered.1 == UsageSource::Reported && metered.0.output > 0;
         if !reported && unreported.unwrap_or(0) == 0 {
             return None;
         }
@@ -172,7 +180,7 @@ impl Exchange {
 
     /// Whether the server that answered should count the prompt's tokens: it can count, and has not reported them.
     pub fn counts_prompt(&self) -> bool {
-        matches!(self.usage, Some((_, Source::Estimated))) && self.counter().is_some()
+        matches!(self.usage, Some((_, UsageSource::Estimated))) && self.counter().is_some()
     }
 
     /// The call to count them; `None` if this prompt cannot be counted.
@@ -195,8 +203,8 @@ impl Exchange {
 
     /// Stores the server's count; without a count the estimate stays.
     pub fn counted(&mut self, count: Option<u64>) {
-        if let (Some((tokens, Source::Estimated)), Some(input)) = (self.usage, count) {
-            self.usage = Some((TokenUsage { input, ..tokens }, Source::Counted));
+        if let (Some((tokens, UsageSource::Estimated)), Some(input)) = (self.usage, count) {
+            self.usage = Some((TokenUsage { input, ..tokens }, UsageSource::Counted));
         }
     }
 

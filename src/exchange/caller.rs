@@ -8,20 +8,20 @@ use crate::routing::{AffinityBy, RouteInput};
 use crate::wire_names::ANONYMOUS;
 
 /// The data of a request and its caller for a route.
-pub(super) struct Caller<'a> {
+pub(super) struct RouteRequest<'a> {
     pub(super) identity: Option<&'a Identity>,
     pub(super) parsed: Option<&'a ParsedRequest>,
     pub(super) body: &'a [u8],
 }
 
-impl<'a> Caller<'a> {
+impl<'a> RouteRequest<'a> {
     pub(super) fn new(identity: Option<&'a Identity>, request: Option<&'a Request>) -> Self {
         let body = request.map_or(&[][..], |request| &request.body);
-        Caller { identity, parsed: request.map(|request| &request.parsed), body }
+        RouteRequest { identity, parsed: request.map(|request| &request.parsed), body }
     }
 }
 
-impl RouteInput for Caller<'_> {
+impl RouteInput for RouteRequest<'_> {
     fn affinity(&self, by: AffinityBy) -> u64 {
         let key = || stable(self.identity.map_or(ANONYMOUS, |identity| &identity.id).as_bytes());
         match by {

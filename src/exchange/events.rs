@@ -10,7 +10,7 @@ use crate::keys::Identity;
 use crate::limits::{self, Admission, Limits};
 use crate::outcome::Outcome;
 use crate::timing::Timing;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 
 impl Exchange {
     /// It has arrived, and has this id; `published`: Envoy has been told the id.
@@ -100,7 +100,7 @@ impl Exchange {
     }
 
     /// The answer's usage, as far as it is known now.
-    pub fn metered(&mut self, usage: Option<(TokenUsage, Source)>) {
+    pub fn metered(&mut self, usage: Option<(TokenUsage, UsageSource)>) {
         self.usage = usage;
     }
 }

@@ -1,6 +1,6 @@
 //! The models that the caller may use, and their limits.
 
-use super::caller::Caller;
+use super::caller::RouteRequest;
 use super::Exchange;
 use crate::error::ApiError;
 use crate::limits::{self, Limits};
@@ -8,8 +8,8 @@ use crate::routing::{Model, RouteInput, Table};
 
 impl Exchange {
     /// The request's data for a route.
-    pub(super) fn caller(&self) -> Caller<'_> {
-        Caller::new(self.identity.as_deref(), self.phase.request())
+    pub(super) fn caller(&self) -> RouteRequest<'_> {
+        RouteRequest::new(self.identity.as_deref(), self.phase.request())
     }
 
     /// The names of the models the caller may use, including aliases but not patterns.

@@ -6,18 +6,18 @@ use crate::error::ApiError;
 use crate::keys::Role;
 use crate::parsed_request::ParsedRequest;
 use crate::routing::{ClusterState, ResponseModel, Route, Table};
-use crate::splice::Splice;
+use crate::splice::ModelNameRewriter;
 use crate::stored::{StoredId, StoringCluster};
 use crate::wire_names::ANONYMOUS;
 
 impl Exchange {
     /// The reader of a passing answer; `None` if nothing is read.
-    pub fn splice(&self, translated: bool) -> Option<Splice> {
+    pub fn splice(&self, translated: bool) -> Option<ModelNameRewriter> {
         let (route, parsed) = (self.routed()?, self.parsed()?);
         let model = self.writes_model().then_some(parsed.model.as_str());
         let is_response = parsed.endpoint == Endpoint::Responses && !parsed.by_id && !translated && !self.is_encoded();
         let wants_id = is_response && route.table().remembers_responses().is_some();
-        (model.is_some() || wants_id).then(|| Splice::new(parsed.endpoint, parsed.stream, model, wants_id))
+        (model.is_some() || wants_id).then(|| ModelNameRewriter::new(parsed.endpoint, parsed.stream, model, wants_id))
     }
 
     /// Whether the request passes to its upstream unread.

@@ -48,7 +48,7 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Journey {
     pub route: Route,
-    pub stage: Stage,
+    pub stage: AttemptStage,
     /// The target for which the request's headers were changed.
     pub prepared_for: Option<(usize, usize)>,
     pub overwritten: Overwritten,
@@ -62,7 +62,7 @@ pub(super) struct Journey {
 
 /// The state of the attempt at the current target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum AttemptStage {
     /// The target is chosen.
     Chosen,
     /// The target is another one than the last attempt's: Envoy has been asked to retry.
@@ -75,7 +75,7 @@ impl Journey {
     pub fn new(route: Route) -> Self {
         Journey {
             route,
-            stage: Stage::Chosen,
+            stage: AttemptStage::Chosen,
             prepared_for: None,
             overwritten: Overwritten::default(),
             exhausted: None,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::phase::Stage;
+use super::phase::AttemptStage;
 use super::{Exchange, Original};
 use crate::error::Shape;
 use crate::gateway::Command;
@@ -12,7 +12,7 @@ use crate::limits::{Admission, RateHeaders};
 use crate::parsed_request::ParsedRequest;
 use crate::routing::{Route, Upstream};
 use crate::timing::Timing;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 
 impl Exchange {
     /// The id with which filters find it.
@@ -71,7 +71,7 @@ impl Exchange {
     }
 
     /// The tokens, once the answer has passed.
-    pub fn usage(&self) -> Option<(TokenUsage, Source)> {
+    pub fn usage(&self) -> Option<(TokenUsage, UsageSource)> {
         self.usage
     }
 
@@ -97,7 +97,7 @@ impl Exchange {
 
     /// Whether Envoy has been asked to retry, and the new attempt has not begun.
     pub fn is_retry_asked(&self) -> bool {
-        self.phase.journey().is_some_and(|journey| journey.stage == Stage::RetryAsked)
+        self.phase.journey().is_some_and(|journey| journey.stage == AttemptStage::RetryAsked)
     }
 
     /// Whether the client has its answer, or has left.

@@ -4,7 +4,7 @@ use super::Exchange;
 use crate::endpoint::Socket;
 use crate::limits::{Limits, Subject};
 use crate::routing::{Route, Table};
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 use crate::websocket::Strictness;
 
 /// What is known of a WebSocket.
@@ -79,9 +79,9 @@ impl Exchange {
     }
 
     /// What its WebSocket has used, once it has been opened.
-    pub fn socket_usage(&self) -> Option<(TokenUsage, Source)> {
+    pub fn socket_usage(&self) -> Option<(TokenUsage, UsageSource)> {
         let state = self.socket().filter(|_| self.answered() == Some(101))?;
-        Some((state.tokens, if state.has_unread { Source::Partial } else { Source::Reported }))
+        Some((state.tokens, if state.has_unread { UsageSource::Partial } else { UsageSource::Reported }))
     }
 
     pub(super) fn socket_cost(&self) -> Option<u64> {

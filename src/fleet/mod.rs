@@ -22,7 +22,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use changes::{is_taken, Changes, MAX_CHANGES};
-pub use progress::{Progress, Stage};
+pub use progress::{Progress, Readiness};
 pub use unsent::{RevocationChange, Unsent};
 pub use windows::{write_windows, Windows, MAX_SUBJECTS};
 
@@ -37,23 +37,23 @@ pub struct LedgerService {
     /// How long requests wait for it at the start.
     pub start_timeout: Duration,
     /// What it wants to see before it tells or changes anything.
-    pub token: Option<Token>,
+    pub token: Option<FleetToken>,
 }
 
 /// A secret that Envoys and the ledger share.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct FleetToken(String);
 
-impl fmt::Debug for Token {
+impl fmt::Debug for FleetToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token(***)")
+        write!(f, "FleetToken(***)")
     }
 }
 
-impl Token {
+impl FleetToken {
     /// A token; `None` if it cannot be a header's value.
     pub fn new(text: String) -> Option<Self> {
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Token(text))
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(FleetToken(text))
     }
 
     /// The value of the `authorization` header.

@@ -11,7 +11,7 @@ const MAX_INSTANCE: usize = 64;
 
 /// Whether requests may pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
+pub enum Readiness {
     /// They wait: the ledger has not told the usage yet.
     #[default]
     Starting,
@@ -25,18 +25,18 @@ pub enum Stage {
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::fleet::{Progress, Stage};
+/// use sluice::fleet::{Progress, Readiness};
 ///
 /// let (at, timeout) = (Duration::from_secs, Duration::from_secs(2));
 /// let mut progress = Progress::default();
 /// assert!(progress.claim(at(100), timeout) && !progress.claim(at(101), timeout), "one worker asks");
 /// progress.begin(at(100));
 /// assert!(!progress.give_up(timeout, at(101)) && progress.give_up(timeout, at(102)));
-/// assert_eq!(progress.stage(), (Stage::Alone, at(102)));
+/// assert_eq!(progress.stage(), (Readiness::Alone, at(102)));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    stage: Stage,
+    stage: Readiness,
     /// When the first question was sent, or the first request came; in milliseconds since the epoch, as all times here.
     /// 0: neither has happened.
     began: u64,
@@ -52,13 +52,13 @@ pub struct Progress {
 
 impl Progress {
     /// The stage, and since when.
-    pub fn stage(&self) -> (Stage, Duration) {
+    pub fn stage(&self) -> (Readiness, Duration) {
         (self.stage, Duration::from_millis(self.ended))
     }
 
     /// Whether requests may pass.
     pub fn is_over(&self) -> bool {
-        self.stage != Stage::Starting
+        self.stage != Readiness::Starting
     }
 
     /// The time that requests wait begins now, if it has not begun yet.
@@ -84,7 +84,7 @@ impl Progress {
         let set_back = now + CLOCKS_APART < began;
         let is_late = !self.is_over() && self.began > 0 && (set_back || now >= began + timeout);
         if is_late {
-            self.end(Stage::Alone, now);
+            self.end(Readiness::Alone, now);
         }
         is_late
     }
@@ -93,12 +93,12 @@ impl Progress {
     pub fn seeded(&mut self, now: Duration) -> bool {
         let in_time = !self.is_over();
         if in_time {
-            self.end(Stage::Seeded, now);
+            self.end(Readiness::Seeded, now);
         }
         in_time
     }
 
-    fn end(&mut self, stage: Stage, now: Duration) {
+    fn end(&mut self, stage: Readiness, now: Duration) {
         (self.stage, self.ended) = (stage, millis(now));
     }
 
@@ -140,9 +140,9 @@ impl SharedRecord for Progress {
 
     fn write(&self, out: &mut Writer) {
         out.u8(match self.stage {
-            Stage::Starting => 0,
-            Stage::Seeded => 1,
-            Stage::Alone => 2,
+            Readiness::Starting => 0,
+            Readiness::Seeded => 1,
+            Readiness::Alone => 2,
         });
         [self.began, self.ended, self.next, self.last].into_iter().for_each(|number| out.number(number));
         out.text(&self.instance);
@@ -150,9 +150,9 @@ impl SharedRecord for Progress {
 
     fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
         let stage = match input.u8()? {
-            0 => Stage::Starting,
-            1 => Stage::Seeded,
-            2 => Stage::Alone,
+            0 => Readiness::Starting,
+            1 => Readiness::Seeded,
+            2 => Readiness::Alone,
             _ => return None,
         };
         let [began, ended, next, last] = [input.number()?, input.number()?, input.number()?, input.number()?];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::lease::Lease;
 use super::machine::Health;
 use super::policy::{Blame, Policy, Verdict};
-use super::standing::{Change, Standing};
+use super::standing::{Standing, StandingChange};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
 /// The maximum number of a cluster's models with a record, since clients may choose the names. Failures of further
@@ -23,11 +23,11 @@ const MAX_NAME: usize = 512;
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::health::{Blame, ClusterHealth, Ended, Policy, Standing, Verdict};
+/// use sluice::health::{Blame, ClusterHealth, AttemptEnd, Policy, Standing, Verdict};
 ///
 /// let mut health = ClusterHealth::default();
 /// let pause = Some(Duration::from_secs(20));
-/// let ended = Ended { model: "large", verdict: Verdict::Failure, blame: Blame::Model, pause, held: None };
+/// let ended = AttemptEnd { model: "large", verdict: Verdict::Failure, blame: Blame::Model, pause, held: None };
 /// let now = Duration::from_secs(100);
 /// let _ = health.judge(&ended, now, &Policy::default());
 /// assert!(matches!(health.standing("large", now), Standing::Ejected { .. }));
@@ -53,7 +53,7 @@ pub enum Probe {
 
 /// The end of an attempt, as far as it matters for health.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+pub struct AttemptEnd<'a> {
     /// The cluster's name of the model.
     pub model: &'a str,
     /// The verdict.
@@ -66,7 +66,7 @@ pub struct Ended<'a> {
     pub held: Option<Probe>,
 }
 
-impl Ended<'_> {
+impl AttemptEnd<'_> {
     fn of_cluster(&self) -> Verdict {
         match self.blame {
             Blame::Cluster => self.verdict,
@@ -103,18 +103,18 @@ impl Ended<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// Of the cluster.
-    pub cluster: Change,
+    pub cluster: StandingChange,
     /// Of the model.
-    pub model: Change,
+    pub model: StandingChange,
 }
 
 impl Changes {
     /// Nothing.
-    pub const NONE: Changes = Changes { cluster: Change::None, model: Change::None };
+    pub const NONE: Changes = Changes { cluster: StandingChange::None, model: StandingChange::None };
 
     /// A change of the cluster alone.
-    pub const fn of_cluster(cluster: Change) -> Self {
-        Changes { cluster, model: Change::None }
+    pub const fn of_cluster(cluster: StandingChange) -> Self {
+        Changes { cluster, model: StandingChange::None }
     }
 }
 
@@ -147,7 +147,7 @@ impl ClusterHealth {
     }
 
     /// Whether [`ClusterHealth::judge`] must be called (see [`Health::would_change`]).
-    pub fn would_change(&self, ended: &Ended<'_>) -> bool {
+    pub fn would_change(&self, ended: &AttemptEnd<'_>) -> bool {
         let model = match self.find(ended.model) {
             Some(health) => health.would_change(ended.of_model(), ended.lease_of_model()),
             None => is_failure(ended.of_model()),
@@ -156,7 +156,7 @@ impl ClusterHealth {
     }
 
     /// Records the end of an attempt. `now`: since the epoch.
-    pub fn judge(&mut self, ended: &Ended<'_>, now: Duration, policy: &Policy) -> Changes {
+    pub fn judge(&mut self, ended: &AttemptEnd<'_>, now: Duration, policy: &Policy) -> Changes {
         let pause = |blame| ended.pause.filter(|_| ended.blame == blame);
         let cluster =
             self.cluster.judge(ended.of_cluster(), pause(Blame::Cluster), ended.lease_of_cluster(), now, policy);
@@ -195,8 +195,8 @@ impl ClusterHealth {
             Probe::Cluster(lease) => Changes::of_cluster(self.cluster.release(lease)),
             Probe::Model(lease) => {
                 let found = self.models.iter_mut().find(|(name, _)| name == model);
-                let model = found.map_or(Change::None, |(_, health)| health.release(lease));
-                Changes { cluster: Change::None, model }
+                let model = found.map_or(StandingChange::None, |(_, health)| health.release(lease));
+                Changes { cluster: StandingChange::None, model }
             }
         }
     }
@@ -211,7 +211,7 @@ impl ClusterHealth {
         let models = std::mem::take(&mut self.models);
         let had_models = !models.is_empty();
         match self.cluster.restore() {
-            Change::None if had_models => Changes::of_cluster(Change::Noted),
+            StandingChange::None if had_models => Changes::of_cluster(StandingChange::Noted),
             change => Changes::of_cluster(change),
         }
     }

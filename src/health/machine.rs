@@ -6,7 +6,7 @@ use super::failure_window::{Counts, FailureWindow};
 use super::lease::Lease;
 use super::millis;
 use super::policy::{Policy, Reason, Verdict};
-use super::standing::{Change, Standing};
+use super::standing::{Standing, StandingChange};
 
 /// The state of a cluster. Times in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +34,20 @@ impl Default for Circuit {
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
+/// use sluice::health::{StandingChange, Health, Policy, Reason, Standing, Verdict};
 ///
 /// let policy = Policy { consecutive_failures: 2, ..Policy::default() };
 /// let at = Duration::from_secs;
 /// let mut health = Health::default();
-/// assert_eq!(health.judge(Verdict::Failure, None, None, at(1), &policy), Change::Noted);
+/// assert_eq!(health.judge(Verdict::Failure, None, None, at(1), &policy), StandingChange::Noted);
 /// let change = health.judge(Verdict::Failure, None, None, at(2), &policy);
-/// assert_eq!(change, Change::Ejected(Reason::ConsecutiveFailures));
+/// assert_eq!(change, StandingChange::Ejected(Reason::ConsecutiveFailures));
 /// assert_eq!(health.probe(at(31), at(10)), None, "not yet");
 ///
 /// let lease = health.probe(at(32), at(10));
 /// assert!(lease.is_some());
 /// assert_eq!(health.probe(at(32), at(10)), None, "one at a time");
-/// assert_eq!(health.judge(Verdict::Success, None, lease, at(33), &policy), Change::Restored);
+/// assert_eq!(health.judge(Verdict::Success, None, lease, at(33), &policy), StandingChange::Restored);
 /// assert_eq!(health.standing(at(33)), Standing::Healthy);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Health {
         held: Option<Lease>,
         now: Duration,
         policy: &Policy,
-    ) -> Change {
+    ) -> StandingChange {
         let now = millis(now);
         let pause = retry_after.map(|pause| millis(pause.min(policy.max_retry_after))).filter(|pause| *pause > 0);
         if matches!(verdict, Verdict::Failure | Verdict::Credential | Verdict::NoCluster) {
@@ -112,17 +112,17 @@ impl Health {
                 self.judge_probe(verdict, pause, reason, now, policy)
             }
             Circuit::Open { reason, until, .. } => match (verdict, pause) {
-                (Verdict::Success | Verdict::Neutral, _) => Change::None,
+                (Verdict::Success | Verdict::Neutral, _) => StandingChange::None,
                 (Verdict::Failure, Some(pause)) => self.extend(pause, reason, until, now),
-                (Verdict::Failure, None) | (Verdict::Credential | Verdict::NoCluster, _) => Change::Noted,
+                (Verdict::Failure, None) | (Verdict::Credential | Verdict::NoCluster, _) => StandingChange::Noted,
             },
         }
     }
 
     /// Adds successes that one worker has counted since its last call (see [`Health::would_change`]). They only affect
     /// the share of failures, because a failure may have come after them.
-    pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> Change {
-        Change::noted_if(self.count(Counts { successes: count, failures: 0 }, millis(now), policy))
+    pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> StandingChange {
+        StandingChange::noted_if(self.count(Counts { successes: count, failures: 0 }, millis(now), policy))
     }
 
     /// Takes the lease of a half-open cluster, for the time `lease`. After that time another worker may probe, so a
@@ -142,36 +142,36 @@ impl Health {
     }
 
     /// Returns the lease if the probe ended without a result, so that another one may start at once.
-    pub fn release(&mut self, held: Lease) -> Change {
+    pub fn release(&mut self, held: Lease) -> StandingChange {
         match &mut self.circuit {
             Circuit::Open { lease, .. } if *lease == Some(held) => {
                 *lease = None;
-                Change::Noted
+                StandingChange::Noted
             }
-            Circuit::Open { .. } | Circuit::Closed { .. } => Change::None,
+            Circuit::Open { .. } | Circuit::Closed { .. } => StandingChange::None,
         }
     }
 
     /// Ejects the cluster manually, for a time (then it is half-open) or until it is restored. Its earlier state is
     /// dropped.
-    pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> Change {
+    pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> StandingChange {
         self.forget();
         match time {
             Some(time) => self.leave(Reason::Manual, millis(time), millis(now)),
             None => {
                 self.circuit = Circuit::Open { reason: Reason::Manual, until: None, lease: None };
-                Change::Ejected(Reason::Manual)
+                StandingChange::Ejected(Reason::Manual)
             }
         }
     }
 
     /// Restores the cluster manually. Its earlier state is dropped.
-    pub fn restore(&mut self) -> Change {
+    pub fn restore(&mut self) -> StandingChange {
         let before = self.clone();
         self.forget();
         match before.circuit {
-            Circuit::Open { .. } => Change::Restored,
-            Circuit::Closed { .. } => Change::noted_if(*self != before),
+            Circuit::Open { .. } => StandingChange::Restored,
+            Circuit::Closed { .. } => StandingChange::noted_if(*self != before),
         }
     }
 
@@ -207,13 +207,13 @@ impl Health {
         }
     }
 
-    fn judge_member(&mut self, verdict: Verdict, pause: Option<u64>, now: u64, policy: &Policy) -> Change {
+    fn judge_member(&mut self, verdict: Verdict, pause: Option<u64>, now: u64, policy: &Policy) -> StandingChange {
         match verdict {
-            Verdict::Neutral => Change::None,
+            Verdict::Neutral => StandingChange::None,
             Verdict::Success => {
                 let streak = std::mem::take(&mut self.failures);
                 let counted = self.count(Counts { successes: 1, failures: 0 }, now, policy);
-                Change::noted_if(streak > 0 || counted)
+                StandingChange::noted_if(streak > 0 || counted)
             }
             Verdict::Credential => self.back_off(Reason::Credential, now, policy),
             Verdict::NoCluster => self.back_off(Reason::NoCluster, now, policy),
@@ -222,7 +222,7 @@ impl Health {
                 match (pause, self.too_much(now, policy)) {
                     (Some(pause), _) => self.pause(pause, now, policy),
                     (None, Some(reason)) => self.back_off(reason, now, policy),
-                    (None, None) => Change::Noted,
+                    (None, None) => StandingChange::Noted,
                 }
             }
         }
@@ -235,18 +235,18 @@ impl Health {
         reason: Reason,
         now: u64,
         policy: &Policy,
-    ) -> Change {
+    ) -> StandingChange {
         match (verdict, pause) {
             (Verdict::Success, _) => {
                 self.failures = 0;
                 self.circuit = Circuit::Closed { since: now, window: FailureWindow::default() };
-                Change::Restored
+                StandingChange::Restored
             }
             (Verdict::Neutral, _) => {
                 if let Circuit::Open { lease, .. } = &mut self.circuit {
                     *lease = None;
                 }
-                Change::Noted
+                StandingChange::Noted
             }
             (Verdict::Credential, _) => self.back_off(Reason::Credential, now, policy),
             (Verdict::NoCluster, _) => self.back_off(Reason::NoCluster, now, policy),
@@ -267,15 +267,15 @@ impl Health {
 
     /// Applies the retry delay of a straggler, if it is longer than the ejection. Manual ejections are not changed. A
     /// running probe loses its lease, because the cluster is no longer half-open.
-    fn extend(&mut self, pause: u64, reason: Reason, until: Option<u64>, now: u64) -> Change {
+    fn extend(&mut self, pause: u64, reason: Reason, until: Option<u64>, now: u64) -> StandingChange {
         match until {
-            Some(until) if reason == Reason::Manual || now.saturating_add(pause) <= until => Change::Noted,
+            Some(until) if reason == Reason::Manual || now.saturating_add(pause) <= until => StandingChange::Noted,
             Some(until) if now >= until => self.leave(Reason::RetryAfter, pause, now),
             Some(_) => {
                 let _still_out = self.leave(reason, pause, now);
-                Change::Noted
+                StandingChange::Noted
             }
-            None => Change::Noted,
+            None => StandingChange::Noted,
         }
     }
 
@@ -303,23 +303,23 @@ impl Health {
     }
 
     /// Ejects for longer than the last time.
-    fn back_off(&mut self, reason: Reason, now: u64, policy: &Policy) -> Change {
+    fn back_off(&mut self, reason: Reason, now: u64, policy: &Policy) -> StandingChange {
         let earlier = self.ejections(Duration::from_millis(now), policy);
         self.ejections = earlier.saturating_add(1);
         self.leave(reason, millis(policy.backoff(earlier)), now)
     }
 
     /// Ejects for a delay that the provider requested, which does not affect the next ejection.
-    fn pause(&mut self, pause: u64, now: u64, policy: &Policy) -> Change {
+    fn pause(&mut self, pause: u64, now: u64, policy: &Policy) -> StandingChange {
         self.ejections = self.ejections(Duration::from_millis(now), policy);
         self.leave(Reason::RetryAfter, pause, now)
     }
 
-    fn leave(&mut self, reason: Reason, time: u64, now: u64) -> Change {
+    fn leave(&mut self, reason: Reason, time: u64, now: u64) -> StandingChange {
         // In the record, the latest time means "until it is restored".
         let until = Some(now.saturating_add(time).min(u64::MAX - 1));
         self.circuit = Circuit::Open { reason, until, lease: None };
-        Change::Ejected(reason)
+        StandingChange::Ejected(reason)
     }
 
     /// Resets to the default, but keeps leases distinct from earlier ones.

@@ -36,12 +36,12 @@ mod record;
 mod retry_after;
 mod standing;
 
-pub use cluster::{Changes, ClusterHealth, Ended, Probe, MAX_MODELS};
+pub use cluster::{AttemptEnd, Changes, ClusterHealth, Probe, MAX_MODELS};
 pub use lease::Lease;
 pub use machine::Health;
 pub use policy::{Blame, Policy, Reason, Verdict};
 pub use retry_after::{parse_retry_after, pause_of};
-pub use standing::{Change, Standing};
+pub use standing::{Standing, StandingChange};
 
 use std::time::Duration;
 

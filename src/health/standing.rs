@@ -28,7 +28,7 @@ pub enum Standing {
 /// The effect of a change of a record. Every change except `None` must be written.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StandingChange {
     /// Nothing changed.
     None,
     /// The record changed, but not the standing.
@@ -39,11 +39,11 @@ pub enum Change {
     Restored,
 }
 
-impl Change {
+impl StandingChange {
     pub(super) fn noted_if(changed: bool) -> Self {
         match changed {
-            true => Change::Noted,
-            false => Change::None,
+            true => StandingChange::Noted,
+            false => StandingChange::None,
         }
     }
 }

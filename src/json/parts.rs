@@ -13,7 +13,7 @@ pub(crate) struct Position {
 /// A value that is scanned in parts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Partial {
-    next: Next,
+    next: ScanState,
     /// The kinds of its open brackets: one bit each, as in [`Scanner::nested`].
     open: u128,
     /// The number of its open brackets.
@@ -26,7 +26,7 @@ pub(crate) struct Partial {
 
 /// What comes next in a value that is scanned in parts.
 #[derive(Clone, Copy, Debug, Default)]
-enum Next {
+enum ScanState {
     #[default]
     Value,
     /// The rest of a string: where it begins, and whether it has had an escape.
@@ -110,10 +110,10 @@ impl<'a> Scanner<'a> {
         let until = self.at.saturating_add(size.max(1));
         while self.at < until {
             match partial.next {
-                Next::Value => match self.peek() {
+                ScanState::Value => match self.peek() {
                     Some(b'"') => {
                         self.at += 1;
-                        partial.next = Next::String { start: self.at, escaped: false, is_name: false };
+                        partial.next = ScanState::String { start: self.at, escaped: false, is_name: false };
                     }
                     Some(bracket @ (b'{' | b'[')) => {
                         self.enter()?;
@@ -136,38 +136,38 @@ impl<'a> Scanner<'a> {
                         if partial.depth == 0 {
                             return Ok(Some(value));
                         }
-                        partial.next = Next::After;
+                        partial.next = ScanState::After;
                     }
                 },
-                Next::String { start, mut escaped, is_name } => {
+                ScanState::String { start, mut escaped, is_name } => {
                     let ended = self.string_part(&mut escaped, until)?;
                     partial.next = match (ended, is_name) {
-                        (false, _) => Next::String { start, escaped, is_name },
+                        (false, _) => ScanState::String { start, escaped, is_name },
                         (true, true) => {
                             self.expect(b':')?;
-                            Next::Value
+                            ScanState::Value
                         }
                         (true, false) if partial.depth == 0 => {
                             let raw = self.text.get(start..self.at - 1).unwrap_or_default();
                             return Ok(Some(Value::String(Text::new(raw, escaped))));
                         }
-                        (true, false) => Next::After,
+                        (true, false) => ScanState::After,
                     };
                 }
-                Next::After if partial.depth == 0 => {
+                ScanState::After if partial.depth == 0 => {
                     return Ok(Some(match partial.first {
                         b'{' => Value::Object,
                         _ => Value::Array { empty: partial.empty },
                     }))
                 }
-                Next::After => {
+                ScanState::After => {
                     let is_object = partial.open & 1 == 1;
                     if self.next_or_close(if is_object { b'}' } else { b']' })? {
                         self.close(partial);
                     } else if is_object {
                         self.name_in_parts(partial)?;
                     } else {
-                        partial.next = Next::Value;
+                        partial.next = ScanState::Value;
                     }
                 }
             }
@@ -179,14 +179,14 @@ impl<'a> Scanner<'a> {
     fn close(&mut self, partial: &mut Partial) {
         partial.open >>= 1;
         partial.depth -= 1;
-        partial.next = Next::After;
+        partial.next = ScanState::After;
     }
 
     fn name_in_parts(&mut self, partial: &mut Partial) -> Result<(), JsonError> {
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;
-                partial.next = Next::String { start: self.at, escaped: false, is_name: true };
+                partial.next = ScanState::String { start: self.at, escaped: false, is_name: true };
                 Ok(())
             }
             Some(_) => Err(JsonError::Unexpected { at: self.at }),

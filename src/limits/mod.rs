@@ -42,7 +42,7 @@ pub use kind::{Limited, Measure, Period};
 pub use leases::{LEASE, MAX_VMS};
 pub use past::{Amounts, PastUsage};
 pub use record::LimitRecord;
-pub use report::{write_report, Line};
+pub use report::{write_report, ReportLine};
 pub use store::{Admission, LimitStore};
 pub use subject::Subject;
 pub use warning::{warnings_header, Warning};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::window::{Day, Month, Part, Window};
+use super::window::{Day, Month, ReadableWindow, Window};
 use crate::codec::{Reader, Writer};
 
 /// Amounts of usage.

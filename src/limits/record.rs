@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::leases::ConcurrencyLeases;
 use super::warning::Warned;
-use super::window::{Day, Minute, Month, Part, Sliding, Window};
+use super::window::{Day, Minute, Month, ReadableWindow, Sliding, Window};
 use super::{Limited, Limits, PastUsage};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
@@ -213,7 +213,7 @@ fn fit<T: Default>(part: &mut Option<T>, limit: Option<u64>) {
 }
 
 /// `None`: unreadable.
-fn read<W: Part>(there: bool, input: &mut Reader<'_>) -> Option<Option<W>> {
+fn read<W: ReadableWindow>(there: bool, input: &mut Reader<'_>) -> Option<Option<W>> {
     match there {
         true => W::read(input).map(Some),
         false => Some(None),

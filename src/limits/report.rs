@@ -10,7 +10,7 @@ use crate::json::write_string;
 
 /// One subject of the report.
 #[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
+pub struct ReportLine<'a> {
     /// The subject.
     pub subject: &'a Subject,
     /// Its limits.
@@ -23,18 +23,18 @@ pub struct Line<'a> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::limits::{write_report, Limits, Line, LimitRecord, Subject};
+/// use sluice::limits::{write_report, Limits, ReportLine, LimitRecord, Subject};
 ///
 /// let limits = Limits { requests_per_minute: Some(3), ..Limits::default() };
 /// let mut out = String::new();
-/// let line = Line { subject: &Subject::All, limits: &limits, record: &LimitRecord::default() };
+/// let line = ReportLine { subject: &Subject::All, limits: &limits, record: &LimitRecord::default() };
 /// write_report(&mut out, [line], Duration::from_secs(1_700_000_000));
 /// assert_eq!(
 ///     out,
 ///     r#"{"scope":"envoy","subjects":[{"subject":"gateway","limits":{"requests_per_minute":{"limit":3,"used":0,"remaining":3,"reset_seconds":0}}}]}"#
 /// );
 /// ```
-pub fn write_report<'a>(out: &mut String, lines: impl IntoIterator<Item = Line<'a>>, now: Duration) {
+pub fn write_report<'a>(out: &mut String, lines: impl IntoIterator<Item = ReportLine<'a>>, now: Duration) {
     out.push_str(r#"{"scope":"envoy","subjects":["#);
     for (index, line) in lines.into_iter().enumerate() {
         out.push_str(if index > 0 { "," } else { "" });
@@ -43,7 +43,7 @@ pub fn write_report<'a>(out: &mut String, lines: impl IntoIterator<Item = Line<'
     out.push_str("]}");
 }
 
-impl Line<'_> {
+impl ReportLine<'_> {
     fn write(&self, out: &mut String, now: Duration) {
         out.push_str(r#"{"subject":"#);
         write_string(out, &self.subject.kind());

@@ -33,12 +33,12 @@ pub(super) trait Window {
     /// The time from `now` until at most `room` is used, if nothing is added.
     fn wait(&self, seen: u64, now: Duration, room: u64) -> Duration;
 
-    /// Writes what [`Part::read`] reads.
+    /// Writes what [`ReadableWindow::read`] reads.
     fn write(&self, out: &mut Writer);
 }
 
 /// A window that can be read.
-pub(super) trait Part: Window + Default {
+pub(super) trait ReadableWindow: Window + Default {
     /// Reads it; `None` if it is invalid.
     fn read(input: &mut Reader<'_>) -> Option<Self>;
 }
@@ -120,7 +120,7 @@ impl<const BUCKETS: usize, const SECONDS: u64> Window for Sliding<BUCKETS, SECON
     }
 }
 
-impl<const BUCKETS: usize, const SECONDS: u64> Part for Sliding<BUCKETS, SECONDS> {
+impl<const BUCKETS: usize, const SECONDS: u64> ReadableWindow for Sliding<BUCKETS, SECONDS> {
     fn read(input: &mut Reader<'_>) -> Option<Self> {
         let mut window = Self::default();
         let mut mask = input.number()?;
@@ -187,7 +187,7 @@ impl Window for Month {
     }
 }
 
-impl Part for Month {
+impl ReadableWindow for Month {
     fn read(input: &mut Reader<'_>) -> Option<Self> {
         input.number().map(|used| Month(used.min(MAX_COUNT)))
     }

@@ -4,7 +4,7 @@ use super::{known, Problem};
 
 /// What they say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct PartHeaders {
     /// The field's name, if it has one.
     pub name: Option<String>,
     /// The same, if the gateway reads the field.
@@ -16,9 +16,9 @@ pub(super) struct Part {
 }
 
 /// Reads headers; each line still has its line end.
-pub(super) fn read(block: &[u8], crlf: bool) -> Result<Part, Problem> {
+pub(super) fn read(block: &[u8], crlf: bool) -> Result<PartHeaders, Problem> {
     let text = std::str::from_utf8(block).map_err(|_| Problem::Header)?;
-    let (mut part, mut disposed) = (Part::default(), false);
+    let (mut part, mut disposed) = (PartHeaders::default(), false);
     for line in text.split_terminator(if crlf { "\r\n" } else { "\n" }) {
         let (name, value) = line.split_once(':').ok_or(Problem::Header)?;
         let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -48,7 +48,7 @@ pub(super) fn read(block: &[u8], crlf: bool) -> Result<Part, Problem> {
 }
 
 /// Reads the parameters of `content-disposition`: `form-data; name="model"; filename="a.wav"`.
-fn disposition(value: &str, part: &mut Part) -> Result<(), Problem> {
+fn disposition(value: &str, part: &mut PartHeaders) -> Result<(), Problem> {
     let mut rest = value.trim_start();
     let kind = rest.split(';').next().unwrap_or_default();
     rest = rest.get(kind.len()..).unwrap_or_default();

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::delimiter::{find, Delimiter, Found};
-use super::header::{self, Part};
+use super::header::{self, PartHeaders};
 use super::{Field, Form, Problem, MAX_FIELDS, MAX_KEPT};
 use crate::error::ApiError;
 
@@ -52,7 +52,7 @@ enum State {
     /// In a part's headers.
     Headers,
     /// In a part's content. `fresh`: at its start.
-    Content { part: Part, start: usize, value: Option<Vec<u8>>, fresh: bool },
+    Content { part: PartHeaders, start: usize, value: Option<Vec<u8>>, fresh: bool },
     /// After the last part.
     Epilogue { fresh: bool },
 }
@@ -65,7 +65,7 @@ impl Default for State {
 
 /// Whether there is more to do with what is held.
 #[derive(PartialEq, Eq)]
-enum Next {
+enum Progress {
     Again,
     Wait,
 }
@@ -118,8 +118,8 @@ impl FormScanner {
     fn run(&mut self, end: bool) {
         loop {
             match self.step(end) {
-                Ok(Next::Again) => {}
-                Ok(Next::Wait) => return,
+                Ok(Progress::Again) => {}
+                Ok(Progress::Wait) => return,
                 Err(problem) => {
                     self.problem = Some(problem);
                     return;
@@ -128,7 +128,7 @@ impl FormScanner {
         }
     }
 
-    fn step(&mut self, end: bool) -> Result<Next, Problem> {
+    fn step(&mut self, end: bool) -> Result<Progress, Problem> {
         let fresh = match &self.state {
             State::Headers => return self.headers(),
             State::Preamble { fresh } | State::Content { fresh, .. } | State::Epilogue { fresh } => *fresh,
@@ -137,7 +137,7 @@ impl FormScanner {
             Found::Malformed => Err(Problem::Delimiter),
             Found::None { from } => {
                 self.consume(from)?;
-                Ok(Next::Wait)
+                Ok(Progress::Wait)
             }
             Found::Delimiter(found) => {
                 if let State::Epilogue { .. } = self.state {
@@ -153,7 +153,7 @@ impl FormScanner {
                 self.position += found.next - found.content;
                 // the line end of the last delimiter has been read
                 self.state = if found.last { State::Epilogue { fresh: found.after.is_some() } } else { State::Headers };
-                Ok(Next::Again)
+                Ok(Progress::Again)
             }
         }
     }
@@ -199,7 +199,7 @@ impl FormScanner {
     }
 
     /// Reads a part's headers, if all of them are there.
-    fn headers(&mut self) -> Result<Next, Problem> {
+    fn headers(&mut self) -> Result<Progress, Problem> {
         let crlf = self.crlf.unwrap_or(true);
         let (blank, ends): (&[u8], &[u8]) = if crlf { (b"\r\n", b"\r\n\r\n") } else { (b"\n", b"\n\n") };
         let found = match self.held.starts_with(blank) {
@@ -210,7 +210,7 @@ impl FormScanner {
             return Err(Problem::Header);
         }
         let Some((length, next)) = found else {
-            return Ok(Next::Wait);
+            return Ok(Progress::Wait);
         };
         self.parts += 1;
         if self.parts > MAX_PARTS {
@@ -230,13 +230,14 @@ impl FormScanner {
         self.position += next;
         let value = keeps.then(Vec::new);
         self.state = State::Content { part, start: self.position, value, fresh: true };
-        Ok(Next::Again)
+        Ok(Progress::Again)
     }
 
     /// Keeps the field whose content has ended.
     fn end_part(&mut self) -> Result<(), Problem> {
         let state = std::mem::replace(&mut self.state, State::Headers);
-        let State::Content { part: Part { name: Some(name), known, .. }, start, value: Some(value), .. } = state else {
+        let State::Content { part: PartHeaders { name: Some(name), known, .. }, start, value: Some(value), .. } = state
+        else {
             return Ok(());
         };
         match (String::from_utf8(value), known) {

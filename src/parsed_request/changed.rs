@@ -8,7 +8,7 @@ use crate::json::Scanner;
 
 /// A changed part of a body: a JSON string that another value has replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangedString {
     /// Its range before.
     pub range: Range<usize>,
     /// Its length now.
@@ -23,12 +23,12 @@ impl ParsedRequest {
     ///
     /// # Errors
     /// The model's name has changed, and is not one any more.
-    pub fn changed(&self, changes: &[Change], body: &[u8]) -> Result<Self, ApiError> {
+    pub fn changed(&self, changes: &[ChangedString], body: &[u8]) -> Result<Self, ApiError> {
         let mut parsed = self.clone();
         let (before, layout) = (&self.layout, &mut parsed.layout);
         let data = before.length.saturating_sub(self.text_length);
         parsed.text_length = body.len().saturating_sub(data);
-        let sum = |length: fn(&Change) -> usize| changes.iter().map(length).sum::<usize>() as u64;
+        let sum = |length: fn(&ChangedString) -> usize| changes.iter().map(length).sum::<usize>() as u64;
         let (lost, gained) = (sum(|change| change.text.0), sum(|change| change.text.1));
         layout.text = before.text.saturating_add(gained).saturating_sub(lost);
         move_all(layout, changes);
@@ -46,7 +46,7 @@ impl ParsedRequest {
 }
 
 /// Moves all positions.
-fn move_all(layout: &mut Layout, changes: &[Change]) {
+fn move_all(layout: &mut Layout, changes: &[ChangedString]) {
     let position = |at: usize| {
         let before = changes.iter().take_while(|change| change.range.end <= at);
         before.fold(at, |at, change| (at + change.length).saturating_sub(change.range.len()))

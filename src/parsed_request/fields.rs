@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::layout::{Layout, UsageOption};
-use super::members::{meaning, Level, Meaning, Member, MEMBERS};
+use super::members::{meaning, Meaning, Member, ParentObject, MEMBERS};
 use crate::error::ApiError;
 use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
@@ -69,13 +69,13 @@ impl<'a> Fields<'a> {
         let mut scanner = Scanner::new(self.body);
         scanner.peek();
         self.layout.first_field = scanner.position() + 1;
-        let fields = self.object(Level::Top, &mut scanner)?;
+        let fields = self.object(ParentObject::Top, &mut scanner)?;
         scanner.end()?;
         Ok(fields.is_some())
     }
 
     /// Reads an object, and returns its number of members; `None`: it is not an object.
-    fn object(&mut self, level: Level, scanner: &mut Scanner<'a>) -> Result<Option<usize>, JsonError> {
+    fn object(&mut self, level: ParentObject, scanner: &mut Scanner<'a>) -> Result<Option<usize>, JsonError> {
         let mut members = 0;
         let mut end_of_last = scanner.position();
         let is_object = scanner.object(|key, scanner| {
@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
             }
             Member::Stream => self.stream = Some(scanner.value()?),
             Member::StreamOptions => {
-                let fields = self.object(Level::StreamOptions, scanner)?;
+                let fields = self.object(ParentObject::StreamOptions, scanner)?;
                 let declared = &mut self.layout.usage_option;
                 match (fields, &declared) {
                     (None, _) => *declared = UsageOption::NoObject(start..scanner.position()),
@@ -171,8 +171,8 @@ impl<'a> Fields<'a> {
             Member::N | Member::BestOf | Member::CandidateCount => {
                 self.choices = self.choices.max(scanner.value()?.as_count());
             }
-            Member::Options => drop(self.object(Level::Options, scanner)?),
-            Member::GenerationConfig => drop(self.object(Level::GenerationConfig, scanner)?),
+            Member::Options => drop(self.object(ParentObject::Options, scanner)?),
+            Member::GenerationConfig => drop(self.object(ParentObject::GenerationConfig, scanner)?),
             Member::Messages | Member::Prompt | Member::Input | Member::Contents => {
                 self.layout.prompt = start;
                 self.add(length_of_prompt(scanner)?);
@@ -195,12 +195,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A member without effect on the decision.
-    fn other(&mut self, name: &[u8], level: Level, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+    fn other(&mut self, name: &[u8], level: ParentObject, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
-        if name == b"temperature" && level != Level::StreamOptions {
+        if name == b"temperature" && level != ParentObject::StreamOptions {
             self.temperature = thousandths(value);
         }
-        if level == Level::Top && span.len() >= LONG {
+        if level == ParentObject::Top && span.len() >= LONG {
             self.add(PromptLength::of_text(span.len() as u64));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{checked_name, missing_model, Change, Layout, ParsedRequest};
+use super::{checked_name, missing_model, ChangedString, Layout, ParsedRequest};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::json::{Scanner, Value};
@@ -58,7 +58,7 @@ impl ParsedRequest {
     ///
     /// # Errors
     /// A text has become one that its form cannot hold, or the model's name is invalid now.
-    pub fn with_form_texts(&self, json: &[u8], changes: &[Change]) -> Result<Self, ApiError> {
+    pub fn with_form_texts(&self, json: &[u8], changes: &[ChangedString]) -> Result<Self, ApiError> {
         let mut parsed = self.clone();
         let Some(form) = &mut parsed.form else {
             return Err(ApiError::internal("A form was rewritten that is none."));
@@ -98,7 +98,7 @@ impl ParsedRequest {
 }
 
 /// Where a part of the body stands after the changes, which are before it or inside it.
-fn moved(place: &Range<usize>, changes: &[Change]) -> Range<usize> {
+fn moved(place: &Range<usize>, changes: &[ChangedString]) -> Range<usize> {
     let position = |at: usize| {
         let before = changes.iter().take_while(|change| change.range.end <= at);
         before.fold(at, |at, change| (at + change.length).saturating_sub(change.range.len()))

@@ -7,7 +7,7 @@ use crate::json::Text;
 
 /// The object of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(super) enum ParentObject {
     /// The body itself.
     Top,
     /// `stream_options`
@@ -70,40 +70,40 @@ pub(super) const MEMBERS: usize = Member::Images as usize + 1;
 
 /// A name, its level and its member. If a member has two names, they are Gemini's two spellings: from JSON and from its
 /// protobuf, which its servers read as well.
-type Named = (&'static str, Level, Member);
+type Named = (&'static str, ParentObject, Member);
 
 static NAMES: [Named; 31] = [
-    ("model", Level::Top, Member::Model),
-    ("messages", Level::Top, Member::Messages),
-    ("stream", Level::Top, Member::Stream),
-    ("stream_options", Level::Top, Member::StreamOptions),
-    ("max_tokens", Level::Top, Member::MaxTokens),
-    ("max_completion_tokens", Level::Top, Member::MaxCompletionTokens),
-    ("max_output_tokens", Level::Top, Member::MaxOutputTokens),
-    ("n_predict", Level::Top, Member::NPredict),
-    ("n", Level::Top, Member::N),
-    ("best_of", Level::Top, Member::BestOf),
-    ("tools", Level::Top, Member::Tools),
-    ("functions", Level::Top, Member::Functions),
-    ("images", Level::Top, Member::Images),
-    ("prompt", Level::Top, Member::Prompt),
-    ("input", Level::Top, Member::Input),
-    ("contents", Level::Top, Member::Contents),
-    ("system", Level::Top, Member::System),
-    ("instructions", Level::Top, Member::Instructions),
-    ("systemInstruction", Level::Top, Member::SystemInstruction),
-    ("system_instruction", Level::Top, Member::SystemInstruction),
-    ("options", Level::Top, Member::Options),
-    ("generationConfig", Level::Top, Member::GenerationConfig),
-    ("generation_config", Level::Top, Member::GenerationConfig),
-    ("user", Level::Top, Member::User),
-    ("prompt_cache_key", Level::Top, Member::PromptCacheKey),
-    ("include_usage", Level::StreamOptions, Member::IncludeUsage),
-    ("num_predict", Level::Options, Member::NumPredict),
-    ("maxOutputTokens", Level::GenerationConfig, Member::GeminiMaxOutputTokens),
-    ("max_output_tokens", Level::GenerationConfig, Member::GeminiMaxOutputTokens),
-    ("candidateCount", Level::GenerationConfig, Member::CandidateCount),
-    ("candidate_count", Level::GenerationConfig, Member::CandidateCount),
+    ("model", ParentObject::Top, Member::Model),
+    ("messages", ParentObject::Top, Member::Messages),
+    ("stream", ParentObject::Top, Member::Stream),
+    ("stream_options", ParentObject::Top, Member::StreamOptions),
+    ("max_tokens", ParentObject::Top, Member::MaxTokens),
+    ("max_completion_tokens", ParentObject::Top, Member::MaxCompletionTokens),
+    ("max_output_tokens", ParentObject::Top, Member::MaxOutputTokens),
+    ("n_predict", ParentObject::Top, Member::NPredict),
+    ("n", ParentObject::Top, Member::N),
+    ("best_of", ParentObject::Top, Member::BestOf),
+    ("tools", ParentObject::Top, Member::Tools),
+    ("functions", ParentObject::Top, Member::Functions),
+    ("images", ParentObject::Top, Member::Images),
+    ("prompt", ParentObject::Top, Member::Prompt),
+    ("input", ParentObject::Top, Member::Input),
+    ("contents", ParentObject::Top, Member::Contents),
+    ("system", ParentObject::Top, Member::System),
+    ("instructions", ParentObject::Top, Member::Instructions),
+    ("systemInstruction", ParentObject::Top, Member::SystemInstruction),
+    ("system_instruction", ParentObject::Top, Member::SystemInstruction),
+    ("options", ParentObject::Top, Member::Options),
+    ("generationConfig", ParentObject::Top, Member::GenerationConfig),
+    ("generation_config", ParentObject::Top, Member::GenerationConfig),
+    ("user", ParentObject::Top, Member::User),
+    ("prompt_cache_key", ParentObject::Top, Member::PromptCacheKey),
+    ("include_usage", ParentObject::StreamOptions, Member::IncludeUsage),
+    ("num_predict", ParentObject::Options, Member::NumPredict),
+    ("maxOutputTokens", ParentObject::GenerationConfig, Member::GeminiMaxOutputTokens),
+    ("max_output_tokens", ParentObject::GenerationConfig, Member::GeminiMaxOutputTokens),
+    ("candidateCount", ParentObject::GenerationConfig, Member::CandidateCount),
+    ("candidate_count", ParentObject::GenerationConfig, Member::CandidateCount),
 ];
 
 /// The meaning of a name.
@@ -117,7 +117,7 @@ pub(super) enum Meaning {
 }
 
 /// The meaning of a name at a level.
-pub(super) fn meaning(name: &Text<'_>, level: Level) -> Meaning {
+pub(super) fn meaning(name: &Text<'_>, level: ParentObject) -> Meaning {
     let name = name.decode();
     let is_ascii = name.is_ascii();
     let mut looks_like = None;

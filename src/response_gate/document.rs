@@ -101,10 +101,10 @@ impl Document {
             let event = reading.read_event(framing, body.get(start..stop).unwrap_or_default());
             match judge_event(event) {
                 ControlFlow::Break(document) => return document,
-                ControlFlow::Continue(Part::Nothing) => {}
-                ControlFlow::Continue(Part::Content) => begun = true,
-                ControlFlow::Continue(Part::End) => (begun, complete) = (true, true),
-                ControlFlow::Continue(Part::Done) => complete = true,
+                ControlFlow::Continue(EventRole::Nothing) => {}
+                ControlFlow::Continue(EventRole::Content) => begun = true,
+                ControlFlow::Continue(EventRole::End) => (begun, complete) = (true, true),
+                ControlFlow::Continue(EventRole::Done) => complete = true,
             }
             start = stop;
         }
@@ -117,19 +117,19 @@ impl Document {
 }
 
 /// The role of an event in a complete stream.
-enum Part {
+enum EventRole {
     Nothing,
     Content,
     End,
     Done,
 }
 
-fn judge_event(event: Option<EventKind>) -> ControlFlow<Document, Part> {
+fn judge_event(event: Option<EventKind>) -> ControlFlow<Document, EventRole> {
     ControlFlow::Continue(match event {
-        None | Some(EventKind::Preliminary | EventKind::UsageOnly) => Part::Nothing,
-        Some(EventKind::Content) => Part::Content,
-        Some(EventKind::Terminal) => Part::End,
-        Some(EventKind::Done) => Part::Done,
+        None | Some(EventKind::Preliminary | EventKind::UsageOnly) => EventRole::Nothing,
+        Some(EventKind::Content) => EventRole::Content,
+        Some(EventKind::Terminal) => EventRole::End,
+        Some(EventKind::Done) => EventRole::Done,
         Some(EventKind::Error | EventKind::Failure) => return ControlFlow::Break(Document::Error),
         Some(EventKind::Garbage) => return ControlFlow::Break(Document::Broken),
     })

@@ -18,7 +18,7 @@ pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
 pub use route::{NotStarted, Route, RouteInput};
 pub use strategy::{
-    by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
+    by_name, AffinityBy, Build, Factory, Member, Pick, PickInputs, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
 };
 pub use table::{AnswerHeaders, Model, ResponseModel, Table, Target, HOLD_JSON};
 pub use upstream::{Credential, Secret, Upstream};

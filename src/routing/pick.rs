@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Choice, ClusterState, Model, Pick, Table, TargetSet, Upstream};
+use super::{ClusterState, Model, Pick, PickInputs, Table, TargetSet, Upstream};
 use crate::health::{Probe, Reason, Standing};
 
 /// The target of an attempt.
@@ -92,7 +92,7 @@ impl Pool<'_> {
             false => self.model.strategy.prefer(allowed, self.speaking),
         };
         let choice =
-            Choice { allowed, first, in_flight: &in_flight, random: clusters.random(), affinity: self.affinity };
+            PickInputs { allowed, first, in_flight: &in_flight, random: clusters.random(), affinity: self.affinity };
         match self.model.strategy.pick(&choice) {
             Pick::Target(target) => Picked::Target(target, None),
             Pick::Full if first => Picked::Full,

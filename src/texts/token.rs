@@ -33,13 +33,13 @@ struct Payload {
     /// In milliseconds since the epoch.
     until: u64,
     /// `None`: there is no `auth`.
-    caller: Option<Caller>,
+    caller: Option<TokenIdentity>,
 }
 
 /// An [`Identity`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Caller {
+struct TokenIdentity {
     id: String,
     role: Role,
     models: Vec<String>,
@@ -52,7 +52,7 @@ struct Caller {
 
 /// A token for a caller at `now` (since the epoch). `None`: the caller has too much to say.
 pub fn sign(secret: &[u8], caller: Option<&Identity>, now: Duration) -> Option<String> {
-    let caller = caller.map(|caller| Caller {
+    let caller = caller.map(|caller| TokenIdentity {
         id: caller.id.clone(),
         role: caller.role,
         models: caller.models.iter().map(str::to_owned).collect(),

@@ -16,7 +16,7 @@ mod report;
 mod sums;
 
 pub use recent::Recent;
-pub use report::{By, Form, Query, Report, MAX_LINES};
+pub use report::{By, Query, Report, ReportFormat, MAX_LINES};
 pub use sums::Sums;
 
 use std::collections::BTreeMap;

@@ -31,7 +31,7 @@ pub enum By {
 
 /// The report's format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
+pub enum ReportFormat {
     /// JSON.
     #[default]
     Json,
@@ -45,7 +45,7 @@ pub struct Query {
     /// The column to sum by.
     pub by: By,
     /// The format.
-    pub form: Form,
+    pub form: ReportFormat,
 }
 
 impl By {
@@ -86,9 +86,9 @@ impl Query {
     /// Reads the query of a request's path.
     ///
     /// ```
-    /// use sluice::totals::{By, Form, Query};
+    /// use sluice::totals::{By, ReportFormat, Query};
     ///
-    /// assert_eq!(Query::read("/gateway/usage?by=day&format=csv").ok(), Some(Query { by: By::Day, form: Form::Csv }));
+    /// assert_eq!(Query::read("/gateway/usage?by=day&format=csv").ok(), Some(Query { by: By::Day, form: ReportFormat::Csv }));
     /// assert_eq!(Query::read("/gateway/usage?by=week").unwrap_err().param, Some("by"));
     /// ```
     ///
@@ -104,8 +104,8 @@ impl Query {
                     let wrong = "`by` must be key, model, cluster, day, or label: and a label's name.";
                     query.by = By::read(by).ok_or_else(|| invalid("by", wrong))?;
                 }
-                ("format", "json") => query.form = Form::Json,
-                ("format", "csv") => query.form = Form::Csv,
+                ("format", "json") => query.form = ReportFormat::Json,
+                ("format", "csv") => query.form = ReportFormat::Csv,
                 ("format", _) => return Err(invalid("format", "`format` must be json or csv.")),
                 _ => {} // caches are kept off by parameters of any name
             }
@@ -161,8 +161,8 @@ impl Report {
     /// The report's text.
     pub fn write(&self) -> String {
         match self.query.form {
-            Form::Json => self.json(),
-            Form::Csv => self.csv(),
+            ReportFormat::Json => self.json(),
+            ReportFormat::Csv => self.csv(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The sums of a row.
 
 use crate::codec::{Reader, Writer};
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 
 /// The number of sums.
 const FIELDS: usize = 10;
@@ -48,15 +48,15 @@ impl Sums {
 
     /// One request. `usage` is `None` if no model server answered it; `saved`: the input and output tokens of an
     /// answer from the cache.
-    pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64, saved: Option<(u64, u64)>) -> Self {
+    pub fn of(usage: Option<(TokenUsage, UsageSource)>, microusd: u64, saved: Option<(u64, u64)>) -> Self {
         let (saved_input, saved_output) = saved.unwrap_or_default();
         let cached = Sums { cache_hits: u64::from(saved.is_some()), saved_input, saved_output, ..Sums::default() };
         let Some((tokens, source)) = usage else {
             return Sums { requests: 1, ..cached };
         };
         let complete = match source {
-            Source::Reported | Source::Counted => true,
-            Source::Partial | Source::Estimated | Source::Missing => false,
+            UsageSource::Reported | UsageSource::Counted => true,
+            UsageSource::Partial | UsageSource::Estimated | UsageSource::Missing => false,
         };
         Sums {
             requests: 1,

@@ -30,7 +30,7 @@ enum FailureKind {
 
 /// One error of a provider.
 #[derive(Debug)]
-pub(super) struct Failure<'a> {
+pub(super) struct ProviderError<'a> {
     kind: FailureKind,
     message: Cow<'a, str>,
     /// The provider's own code for programs, if it has one.
@@ -39,29 +39,29 @@ pub(super) struct Failure<'a> {
     too_long: bool,
 }
 
-impl<'a> Failure<'a> {
+impl<'a> ProviderError<'a> {
     /// A stream that just stopped.
     pub fn interrupted() -> Self {
-        Failure::own("The model server's stream ended before it was complete.", "upstream_stream_interrupted")
+        ProviderError::own("The model server's stream ended before it was complete.", "upstream_stream_interrupted")
     }
 
     /// A stream, or an answer, that is invalid.
     pub fn unreadable() -> Self {
-        Failure::own("The model server's answer could not be read.", "upstream_answer_unreadable")
+        ProviderError::own("The model server's answer could not be read.", "upstream_answer_unreadable")
     }
 
     /// The gateway has no memory left for the stream.
     pub fn out_of_memory() -> Self {
-        Failure::own("The gateway is at its memory limit; try again later.", "overloaded")
+        ProviderError::own("The gateway is at its memory limit; try again later.", "overloaded")
     }
 
     fn own(message: &'static str, code: &'static str) -> Self {
-        Failure { kind: FailureKind::Server, message: message.into(), code: Some(code.into()), too_long: false }
+        ProviderError { kind: FailureKind::Server, message: message.into(), code: Some(code.into()), too_long: false }
     }
 
     /// An error inside a stream.
     pub fn of_event(event: Raw<'a>) -> Self {
-        let mut failure = Failure::read(event, FailureKind::Server);
+        let mut failure = ProviderError::read(event, FailureKind::Server);
         failure.too_long = is_context_length_exceeded(event.json().as_bytes());
         failure
     }
@@ -73,7 +73,7 @@ impl<'a> Failure<'a> {
         let told = told.filter(|told| !told.is_empty()).unwrap_or(message.error.into());
         let told = if told.is_empty() { "The model server reported an error.".into() } else { told };
         let too_long = is_context_length_exceeded(message.payload);
-        Failure { kind, message: shortened(told), code: Some(message.name.into()), too_long }
+        ProviderError { kind, message: shortened(told), code: Some(message.name.into()), too_long }
     }
 
     /// An answer with an error status.
@@ -81,8 +81,8 @@ impl<'a> Failure<'a> {
         let kind = FailureKind::of_status(status);
         let mut failure = match Raw::parse(body) {
             // Google answers with a list of one error
-            Some(raw) => Failure { kind, ..Failure::read(raw.first().unwrap_or(raw), kind) },
-            None => Failure { kind, message: Cow::Borrowed(""), code: None, too_long: false },
+            Some(raw) => ProviderError { kind, ..ProviderError::read(raw.first().unwrap_or(raw), kind) },
+            None => ProviderError { kind, message: Cow::Borrowed(""), code: None, too_long: false },
         };
         if failure.message.is_empty() {
             failure.message = format!("The model server answered with status {status}.").into();
@@ -113,7 +113,7 @@ impl<'a> Failure<'a> {
         let words = [code.as_deref(), status.as_deref(), kind.as_deref()];
         let told = words.into_iter().flatten().find_map(FailureKind::of_word);
         let message = message.unwrap_or("The model server reported an error.".into());
-        Failure { kind: told.unwrap_or(otherwise), message: shortened(message), code, too_long: false }
+        ProviderError { kind: told.unwrap_or(otherwise), message: shortened(message), code, too_long: false }
     }
 
     /// The body of an answer to an OpenAI client.

@@ -1,6 +1,6 @@
 //! The supported pairs of dialects, and their properties.
 
-use super::failure::Failure;
+use super::failure::ProviderError;
 use super::responses_to_chat::Reader;
 use super::stream::{Machine, Stream};
 use super::via_chat::ViaChat;
@@ -188,7 +188,7 @@ impl Pair {
 
     /// Translates an answer's body with an error status.
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
-        let failure = Failure::of_answer(status, body);
+        let failure = ProviderError::of_answer(status, body);
         match self.source() {
             Endpoint::Messages => failure.messages_body(),
             _ => failure.chat_body(),

@@ -1,6 +1,6 @@
 //! Streams: a provider's events come in, cut at any place, and the client's events go out.
 
-use super::failure::Failure;
+use super::failure::ProviderError;
 use super::raw::Raw;
 use super::writer::Writer;
 use crate::eventstream::{Message, MessageKind};
@@ -27,7 +27,7 @@ pub(super) trait Machine: std::fmt::Debug {
     /// Writes the end of a complete stream.
     fn end(&mut self, out: &mut Writer);
     /// Writes an error event. Nothing follows.
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer);
+    fn fail(&mut self, failure: &ProviderError<'_>, out: &mut Writer);
     /// Whether the answer ended with an unknown finish reason.
     fn unknown_reason(&self) -> bool;
     /// Its heap memory in bytes.
@@ -108,7 +108,7 @@ impl Stream {
         if self.is_open() {
             self.starved = true;
             self.held = Vec::new();
-            self.fail(&Failure::out_of_memory(), Fault::Garbage);
+            self.fail(&ProviderError::out_of_memory(), Fault::Garbage);
         }
         self.gate()
     }
@@ -136,7 +136,7 @@ impl Stream {
             let unsaid = self.lenient && self.phase == StreamPhase::Answering && !self.broken_off;
             match unsaid || self.machine.is_finished() {
                 true => self.finish(),
-                false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
+                false => self.fail(&ProviderError::interrupted(), Fault::EmptyStream),
             }
         }
         self.gate()
@@ -202,7 +202,7 @@ impl Stream {
         self.held.drain(..start.min(self.held.len()));
         self.boundaries.consume(start);
         if self.held.len() > MAX_EVENT {
-            self.fail(&Failure::unreadable(), Fault::Garbage);
+            self.fail(&ProviderError::unreadable(), Fault::Garbage);
         } else if self.held.len() > self.most {
             self.starve();
         }
@@ -222,11 +222,11 @@ impl Stream {
         if data == b"[DONE]" {
             return match self.phase == StreamPhase::Answering || self.machine.is_finished() {
                 true => self.finish(),
-                false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
+                false => self.fail(&ProviderError::interrupted(), Fault::EmptyStream),
             };
         }
         let Some(raw) = Raw::parse(data).filter(|raw| raw.is_object()) else {
-            return self.fail(&Failure::unreadable(), Fault::Garbage);
+            return self.fail(&ProviderError::unreadable(), Fault::Garbage);
         };
         let said = self.machine.event(raw, &mut self.out);
         self.go_on(said, raw);
@@ -235,16 +235,16 @@ impl Stream {
     /// A message of a binary stream.
     fn message(&mut self, bytes: &[u8], whole: bool) {
         if !whole {
-            return self.fail(&Failure::interrupted(), Fault::EmptyStream);
+            return self.fail(&ProviderError::interrupted(), Fault::EmptyStream);
         }
         let Some(message) = Message::parse(bytes) else {
-            return self.fail(&Failure::unreadable(), Fault::Garbage);
+            return self.fail(&ProviderError::unreadable(), Fault::Garbage);
         };
         if message.kind != MessageKind::Event {
-            return self.fail(&Failure::of_message(&message), Fault::ErrorEvent);
+            return self.fail(&ProviderError::of_message(&message), Fault::ErrorEvent);
         }
         let Some(raw) = Raw::parse(message.payload).filter(|raw| raw.is_object()) else {
-            return self.fail(&Failure::unreadable(), Fault::Garbage);
+            return self.fail(&ProviderError::unreadable(), Fault::Garbage);
         };
         let said = self.machine.named(message.name, raw, &mut self.out);
         self.go_on(said, raw);
@@ -255,7 +255,7 @@ impl Stream {
             Said::Nothing => {}
             Said::Content => self.phase = StreamPhase::Answering,
             Said::End => self.finish(),
-            Said::Error => self.fail(&Failure::of_event(event), Fault::ErrorEvent),
+            Said::Error => self.fail(&ProviderError::of_event(event), Fault::ErrorEvent),
         }
     }
 
@@ -264,7 +264,7 @@ impl Stream {
         self.phase = StreamPhase::Ended;
     }
 
-    fn fail(&mut self, failure: &Failure<'_>, fault: Fault) {
+    fn fail(&mut self, failure: &ProviderError<'_>, fault: Fault) {
         self.machine.fail(failure, &mut self.out);
         self.phase = StreamPhase::Failed((self.phase == StreamPhase::Waiting).then_some(fault));
     }

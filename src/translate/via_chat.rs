@@ -2,7 +2,7 @@
 //! chat completion does not have is carried in the fields that clients and servers have added to it
 //! (`thinking_blocks`).
 
-use super::failure::Failure;
+use super::failure::ProviderError;
 use super::raw::Raw;
 use super::responses_to_chat::{self, Events, Reader};
 use super::stream::{Machine, Said};
@@ -110,7 +110,7 @@ impl<M: Machine> Machine for ViaChat<M> {
         self.second.end(out);
     }
 
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+    fn fail(&mut self, failure: &ProviderError<'_>, out: &mut Writer) {
         self.second.fail(failure, out);
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Choices {
 
 /// The choices of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ChoicesSeen {
     /// It has no such member.
     None,
     /// An array without any, or null.
@@ -34,21 +34,21 @@ impl Choices {
     }
 
     /// Reads the choices of one chunk, and the usage that some servers put there.
-    pub(super) fn read(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<Seen, JsonError> {
+    pub(super) fn read(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<ChoicesSeen, JsonError> {
         if scanner.peek() == Some(b'n') {
             scanner.value()?;
-            return Ok(Seen::Nothing);
+            return Ok(ChoicesSeen::Nothing);
         }
-        let mut seen = Seen::Nothing;
+        let mut seen = ChoicesSeen::Nothing;
         let is_array = scanner.array(|scanner| {
             let one = self.read_one(report, scanner)?;
-            seen = if seen == Seen::Nothing { one } else { Seen::Some };
+            seen = if seen == ChoicesSeen::Nothing { one } else { ChoicesSeen::Some };
             Ok(())
         })?;
-        Ok(if is_array { seen } else { Seen::Some })
+        Ok(if is_array { seen } else { ChoicesSeen::Some })
     }
 
-    fn read_one(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<Seen, JsonError> {
+    fn read_one(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<ChoicesSeen, JsonError> {
         let (mut index, mut ended, mut is_text) = (0, false, false);
         scanner.object(|key, scanner| {
             match key.raw() {
@@ -68,7 +68,7 @@ impl Choices {
         let bit = 1 << index.min(31);
         self.begun |= bit;
         self.ended |= if ended { bit } else { 0 };
-        Ok(if ended && is_text { Seen::Ended(bit) } else { Seen::Some })
+        Ok(if ended && is_text { ChoicesSeen::Ended(bit) } else { ChoicesSeen::Some })
     }
 }
 

@@ -31,7 +31,7 @@ pub const MAX_COUNT_ANSWER: usize = 1 << 20;
 
 /// The endpoint's kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum RequestShape {
     /// vLLM's `/tokenize`: the model, and `messages` or `prompt`.
     Tokenize,
     /// `/extras/tokenize/count`: a string, or the whole chat request.
@@ -89,10 +89,10 @@ impl Counter {
         self.path.ends_with("/extras/tokenize/count")
     }
 
-    fn form(&self) -> Form {
+    fn form(&self) -> RequestShape {
         match self.is_extras() {
-            true => Form::Extras,
-            false => Form::Tokenize,
+            true => RequestShape::Extras,
+            false => RequestShape::Tokenize,
         }
     }
 }
@@ -173,11 +173,11 @@ impl<'a> Parts<'a> {
         Some(out)
     }
 
-    fn text(&self, form: Form, model: &str) -> Option<Vec<u8>> {
+    fn text(&self, form: RequestShape, model: &str) -> Option<Vec<u8>> {
         let prompt = self.prompt.as_ref().filter(|prompt| prompt.is_string && self.system.is_none())?;
         match form {
-            Form::Extras => Some(prompt.json.to_vec()),
-            Form::Tokenize => {
+            RequestShape::Extras => Some(prompt.json.to_vec()),
+            RequestShape::Tokenize => {
                 let mut out = String::from(r#"{"model":"#);
                 write_string(&mut out, model);
                 out.push_str(r#","prompt":"#);

@@ -3,7 +3,7 @@
 use memchr::{memchr2, memchr_iter};
 
 use super::text_tokens::TextAmount;
-use super::{Source, TokenUsage, MAX_TOKENS};
+use super::{TokenUsage, UsageSource, MAX_TOKENS};
 use crate::json::Scanner;
 
 /// Bytes per token of English prose with current tokenizers.
@@ -39,50 +39,54 @@ pub struct EstimateInput {
 /// estimate of the rest.
 ///
 /// ```
-/// use sluice::usage::{complete, EstimateInput, Source, TokenUsage};
+/// use sluice::usage::{complete, EstimateInput, UsageSource, TokenUsage};
 ///
 /// let known = EstimateInput { prompt: Some(40), unreported: Some(3), encoded: false };
-/// let (tokens, source) = complete((TokenUsage::default(), Source::Missing), known);
-/// assert_eq!((tokens.input, tokens.output, source), (10, 3, Source::Estimated));
+/// let (tokens, source) = complete((TokenUsage::default(), UsageSource::Missing), known);
+/// assert_eq!((tokens.input, tokens.output, source), (10, 3, UsageSource::Estimated));
 /// let reported = TokenUsage { input: 9, output: 1, ..TokenUsage::default() };
-/// let (tokens, source) = complete((reported, Source::Partial), known);
-/// assert_eq!((tokens.input, tokens.output, source), (9, 4, Source::Partial));
+/// let (tokens, source) = complete((reported, UsageSource::Partial), known);
+/// assert_eq!((tokens.input, tokens.output, source), (9, 4, UsageSource::Partial));
 /// ```
-pub fn complete(metered: (TokenUsage, Source), known: EstimateInput) -> (TokenUsage, Source) {
+pub fn complete(metered: (TokenUsage, UsageSource), known: EstimateInput) -> (TokenUsage, UsageSource) {
     let (tokens, source) = match believed(metered) {
         // servers that do not count write zeros
-        (tokens, Source::Reported) if tokens.total() == 0 && known.unreported > Some(0) => (tokens, Source::Missing),
+        (tokens, UsageSource::Reported) if tokens.total() == 0 && known.unreported > Some(0) => {
+            (tokens, UsageSource::Missing)
+        }
         believed => believed,
     };
     let prompt = known.prompt.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
     match (source, known) {
-        (Source::Reported | Source::Counted | Source::Estimated, _) => (tokens, source),
-        (Source::Partial | Source::Missing, EstimateInput { encoded: true, .. }) => (tokens, Source::Missing),
-        (Source::Missing, EstimateInput { unreported: Some(output), .. }) => match prompt {
+        (UsageSource::Reported | UsageSource::Counted | UsageSource::Estimated, _) => (tokens, source),
+        (UsageSource::Partial | UsageSource::Missing, EstimateInput { encoded: true, .. }) => {
+            (tokens, UsageSource::Missing)
+        }
+        (UsageSource::Missing, EstimateInput { unreported: Some(output), .. }) => match prompt {
             // it was reported before the answer began, and not again
             Some(_) if tokens.input > 0 => {
-                (TokenUsage { output: tokens.output.max(output), ..tokens }, Source::Estimated)
+                (TokenUsage { output: tokens.output.max(output), ..tokens }, UsageSource::Estimated)
             }
-            Some(input) => (TokenUsage { input, output, ..TokenUsage::default() }, Source::Estimated),
+            Some(input) => (TokenUsage { input, output, ..TokenUsage::default() }, UsageSource::Estimated),
             None => (tokens, source),
         },
-        (Source::Partial, EstimateInput { unreported: Some(more), .. }) => {
+        (UsageSource::Partial, EstimateInput { unreported: Some(more), .. }) => {
             let input = if tokens.input == 0 { prompt.unwrap_or(0) } else { tokens.input };
             (TokenUsage { input, output: tokens.output.saturating_add(more), ..tokens }, source)
         }
-        (Source::Partial | Source::Missing, EstimateInput { unreported: None, .. }) => (tokens, source),
+        (UsageSource::Partial | UsageSource::Missing, EstimateInput { unreported: None, .. }) => (tokens, source),
     }
 }
 
 /// Without impossible counts; then the usage is incomplete.
-fn believed((mut tokens, source): (TokenUsage, Source)) -> (TokenUsage, Source) {
+fn believed((mut tokens, source): (TokenUsage, UsageSource)) -> (TokenUsage, UsageSource) {
     if tokens.is_plausible() {
         return (tokens, source);
     }
     for count in tokens.counts_mut() {
         *count = if *count <= MAX_TOKENS { *count } else { 0 };
     }
-    (tokens, Source::Partial)
+    (tokens, UsageSource::Partial)
 }
 
 /// The amount of generated text, measured without parsing: nearly all events of a stream have their text in the same

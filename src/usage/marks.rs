@@ -1,6 +1,6 @@
 //! Classifies events by marks found while reading them.
 
-use super::choices::Seen;
+use super::choices::ChoicesSeen;
 use crate::json::Value;
 
 /// The kind of an event, besides its usage.
@@ -28,7 +28,7 @@ pub enum EventKind {
 /// Marks found in an event.
 pub(super) struct Marks {
     pub(super) usage: bool,
-    pub(super) choices: Seen,
+    pub(super) choices: ChoicesSeen,
     /// It only has usage and members that each chunk repeats.
     pub(super) bare: bool,
     pub(super) preliminary: bool,
@@ -43,7 +43,7 @@ impl Default for Marks {
     fn default() -> Self {
         Marks {
             usage: false,
-            choices: Seen::None,
+            choices: ChoicesSeen::None,
             bare: true,
             preliminary: false,
             terminal: false,
@@ -57,14 +57,14 @@ impl Default for Marks {
 impl Marks {
     /// The kind of the event.
     pub(super) fn kind(&self) -> EventKind {
-        let nothing = self.choices == Seen::Nothing;
+        let nothing = self.choices == ChoicesSeen::Nothing;
         if self.error {
             EventKind::Error
         } else if self.failure {
             EventKind::Failure
         } else if self.terminal {
             EventKind::Terminal
-        } else if self.usage && (nothing || self.choices == Seen::None && self.bare) {
+        } else if self.usage && (nothing || self.choices == ChoicesSeen::None && self.bare) {
             EventKind::UsageOnly
         } else if self.preliminary || nothing {
             EventKind::Preliminary

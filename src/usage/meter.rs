@@ -83,7 +83,7 @@ impl Meter {
     /// assert_eq!(meter.chunk(usage, false), Pass::Replace(b""));
     /// assert_eq!(meter.chunk(b"data: [DONE]\n\n", true), Pass::Unchanged);
     /// let (tokens, source) = meter.finish();
-    /// assert_eq!((tokens.input, tokens.output, source), (7, 2, Source::Reported));
+    /// assert_eq!((tokens.input, tokens.output, source), (7, 2, UsageSource::Reported));
     /// ```
     pub fn new(framing: Framing, strip: bool) -> Self {
         Meter {
@@ -128,7 +128,7 @@ impl Meter {
     /// let mut meter = Meter::new(Framing::Json, false);
     /// meter.leave_room(0);
     /// meter.chunk(&[b'['; 20_000], false);
-    /// assert_eq!((meter.held(), meter.finish().1), (0, Source::Partial));
+    /// assert_eq!((meter.held(), meter.finish().1), (0, UsageSource::Partial));
     /// ```
     pub fn leave_room(&mut self, room: usize) {
         self.most = self.held().saturating_add(room).max(ALWAYS_KEPT);
@@ -370,7 +370,7 @@ impl Meter {
     /// meter.chunk(b"data: {\"choices\":[]", false);
     /// assert_eq!(meter.give_up(), b"data: {\"choices\":[]");
     /// assert_eq!(meter.chunk(b"}\n\n", true), Pass::Unchanged);
-    /// assert_eq!(meter.finish().1, Source::Partial);
+    /// assert_eq!(meter.finish().1, UsageSource::Partial);
     /// ```
     pub fn give_up(&mut self) -> Vec<u8> {
         let held = match self.strip {

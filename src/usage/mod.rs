@@ -132,7 +132,7 @@ impl TokenUsage {
 
 /// The source of a usage record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum UsageSource {
     /// The provider reported it, and the answer is complete.
     Reported,
     /// The answer was cut, failed, or exceeded what the gateway reads; the tokens are those known by then.
@@ -145,19 +145,24 @@ pub enum Source {
     Missing,
 }
 
-impl Source {
+impl UsageSource {
     /// All sources.
-    pub const ALL: [Source; 5] =
-        [Source::Reported, Source::Partial, Source::Counted, Source::Estimated, Source::Missing];
+    pub const ALL: [UsageSource; 5] = [
+        UsageSource::Reported,
+        UsageSource::Partial,
+        UsageSource::Counted,
+        UsageSource::Estimated,
+        UsageSource::Missing,
+    ];
 
     /// The label in stats.
     pub fn label(self) -> &'static str {
         match self {
-            Source::Reported => "reported",
-            Source::Partial => "partial",
-            Source::Counted => "counted",
-            Source::Estimated => "estimated",
-            Source::Missing => "missing",
+            UsageSource::Reported => "reported",
+            UsageSource::Partial => "partial",
+            UsageSource::Counted => "counted",
+            UsageSource::Estimated => "estimated",
+            UsageSource::Missing => "missing",
         }
     }
 }

@@ -5,7 +5,7 @@
 //! that compatible servers use (`choices[].usage`, `x_groq.usage`, `timings`, `metrics`). Names are compared as
 //! written: no provider escapes a letter of them.
 
-use super::choices::{is_reason, Choices, Seen};
+use super::choices::{is_reason, Choices, ChoicesSeen};
 use super::closing::Closing;
 use super::counts::Counts;
 use super::estimate::Generated;
@@ -272,15 +272,15 @@ impl UsageReading {
             self.early = marks.preliminary;
         }
         let prompt = match marks.choices {
-            Seen::Ended(prompt) if marks.usage => prompt,
-            Seen::Ended(_) | Seen::Some | Seen::Nothing | Seen::None => 0,
+            ChoicesSeen::Ended(prompt) if marks.usage => prompt,
+            ChoicesSeen::Ended(_) | ChoicesSeen::Some | ChoicesSeen::Nothing | ChoicesSeen::None => 0,
         };
         let others = self.prompts & !prompt != 0;
         match (marks.choices, marks.usage && others) {
             (_, false) => self.counts.merge(&report),
-            (Seen::Ended(prompt), true) if self.prompts & prompt == 0 => self.counts.add(&report),
-            (Seen::Ended(_) | Seen::Some, true) => {}
-            (Seen::Nothing | Seen::None, true) => {
+            (ChoicesSeen::Ended(prompt), true) if self.prompts & prompt == 0 => self.counts.add(&report),
+            (ChoicesSeen::Ended(_) | ChoicesSeen::Some, true) => {}
+            (ChoicesSeen::Nothing | ChoicesSeen::None, true) => {
                 self.counts = Counts::default(); // the server's own sum of all prompts
                 self.counts.merge(&report);
             }

@@ -1,10 +1,10 @@
 //! The client's frames: each message is read before it is passed on.
 
-use super::{Close, Frame, Frames, Kind, Part, Sender, MAX_MESSAGE};
+use super::{Close, Frame, FramePart, Frames, Kind, Sender, MAX_MESSAGE};
 
 /// A message of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message<'a> {
+pub enum ClientMessage<'a> {
     /// A text.
     Text(&'a str),
     /// A binary message, which is not read.
@@ -45,7 +45,7 @@ impl Default for ClientFrames {
 }
 
 /// Judges a message.
-type Judge<'j> = &'j mut dyn FnMut(Message<'_>) -> Result<(), Close>;
+type Judge<'j> = &'j mut dyn FnMut(ClientMessage<'_>) -> Result<(), Close>;
 
 impl ClientFrames {
     /// The number of bytes that are held.
@@ -66,7 +66,7 @@ impl ClientFrames {
     /// use sluice::websocket::{ClientFrames, Close};
     ///
     /// let mut client = ClientFrames::default();
-    /// let judge = &mut |_: sluice::websocket::Message<'_>| Ok(());
+    /// let judge = &mut |_: sluice::websocket::ClientMessage<'_>| Ok(());
     /// assert_eq!(client.chunk(b"\x81\x82\0\0\0\0h", 100, judge), b"");
     /// assert_eq!(client.chunk(b"i", 100, judge), b"\x81\x82\0\0\0\0hi");
     /// ```
@@ -113,8 +113,8 @@ impl ClientFrames {
             self.held.extend_from_slice(before.get(..taken).unwrap_or_default());
             match part.map_err(|violation| Close::protocol(violation.0))? {
                 None => return Ok(()),
-                Some(Part::Begin(frame)) => self.begin_frame(frame, room.min(2 * MAX_MESSAGE), out, judge)?,
-                Some(Part::Payload { frame, offset, bytes }) => {
+                Some(FramePart::Begin(frame)) => self.begin_frame(frame, room.min(2 * MAX_MESSAGE), out, judge)?,
+                Some(FramePart::Payload { frame, offset, bytes }) => {
                     if self.course == Course::Passing {
                         self.release(out);
                     } else if !frame.kind.is_control() {
@@ -125,7 +125,7 @@ impl ClientFrames {
                         }
                     }
                 }
-                Some(Part::End(frame)) => self.end_frame(frame, out, judge)?,
+                Some(FramePart::End(frame)) => self.end_frame(frame, out, judge)?,
             }
         }
     }
@@ -135,7 +135,7 @@ impl ClientFrames {
             // both the frames and the text are held
             let length = frame.length.saturating_add(self.text.len() as u64).saturating_mul(2);
             if frame.kind == Kind::Binary {
-                judge(Message::Binary)?;
+                judge(ClientMessage::Binary)?;
                 self.course = Course::Passing;
             } else if length > room as u64 || self.held.len() > room {
                 self.pass_unread(judge)?;
@@ -149,7 +149,7 @@ impl ClientFrames {
 
     /// The current message passes without having been read, if it may.
     fn pass_unread(&mut self, judge: Judge<'_>) -> Result<(), Close> {
-        judge(Message::Large)?;
+        judge(ClientMessage::Large)?;
         self.course = Course::Passing;
         self.text = Vec::new();
         Ok(())
@@ -164,7 +164,7 @@ impl ClientFrames {
             }
             (_, Course::Held) if frame.is_last => {
                 let text = std::mem::take(&mut self.text);
-                judge(Message::Text(std::str::from_utf8(&text).map_err(|_| Close::not_text())?))?;
+                judge(ClientMessage::Text(std::str::from_utf8(&text).map_err(|_| Close::not_text())?))?;
                 self.release(out);
             }
             (_, Course::Passing) if frame.is_last => {

@@ -59,7 +59,7 @@ pub struct Violation(pub &'static str);
 
 /// A part of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum FramePart<'a> {
     /// Its header.
     Begin(Frame),
     /// The next bytes of its payload, as sent.
@@ -105,22 +105,22 @@ impl Frames {
     /// Reads the next part, and takes its bytes from `input`. `None`: further bytes are needed.
     ///
     /// ```
-    /// use sluice::websocket::{Frames, Kind, Part, Sender};
+    /// use sluice::websocket::{Frames, Kind, FramePart, Sender};
     ///
     /// let mut frames = Frames::new(Sender::Server);
     /// let mut input = &b"\x81\x02hi"[..];
-    /// let Ok(Some(Part::Begin(frame))) = frames.next(&mut input) else { panic!() };
+    /// let Ok(Some(FramePart::Begin(frame))) = frames.next(&mut input) else { panic!() };
     /// assert_eq!((frame.kind, frame.is_last, frame.length), (Kind::Text, true, 2));
-    /// assert_eq!(frames.next(&mut input), Ok(Some(Part::Payload { frame, offset: 0, bytes: b"hi" })));
-    /// assert_eq!(frames.next(&mut input), Ok(Some(Part::End(frame))));
+    /// assert_eq!(frames.next(&mut input), Ok(Some(FramePart::Payload { frame, offset: 0, bytes: b"hi" })));
+    /// assert_eq!(frames.next(&mut input), Ok(Some(FramePart::End(frame))));
     /// assert_eq!(frames.next(&mut input), Ok(None));
     /// ```
     ///
     /// # Errors
     /// The bytes are no frames; nothing more can be read.
-    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Part<'a>>, Violation> {
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<FramePart<'a>>, Violation> {
         let Some((frame, offset)) = self.current else {
-            return Ok(self.begin(input)?.map(Part::Begin));
+            return Ok(self.begin(input)?.map(FramePart::Begin));
         };
         let left = frame.length.saturating_sub(offset);
         if left == 0 {
@@ -128,7 +128,7 @@ impl Frames {
             if !frame.kind.is_control() {
                 self.in_message = !frame.is_last;
             }
-            return Ok(Some(Part::End(frame)));
+            return Ok(Some(FramePart::End(frame)));
         }
         let size = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
         let Some((bytes, rest)) = input.split_at_checked(size).filter(|_| size > 0) else {
@@ -136,7 +136,7 @@ impl Frames {
         };
         *input = rest;
         self.current = Some((frame, offset + size as u64));
-        Ok(Some(Part::Payload { frame, offset, bytes }))
+        Ok(Some(FramePart::Payload { frame, offset, bytes }))
     }
 
     /// Reads a header; `None` if it is incomplete.

@@ -9,10 +9,10 @@ mod event;
 mod frame;
 mod server;
 
-pub use client::{ClientFrames, Message};
+pub use client::{ClientFrames, ClientMessage};
 pub use close::Close;
 pub use event::{ClientEvent, Strictness};
-pub use frame::{Frame, Frames, Kind, Part, Sender, Violation};
+pub use frame::{Frame, FramePart, Frames, Kind, Sender, Violation};
 pub use server::ServerFrames;
 
 /// The longest message that is read, in bytes. What is asked with images or long histories fits.

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::event::event_type;
-use super::{Frames, Kind, Part, Sender, MAX_MESSAGE};
+use super::{FramePart, Frames, Kind, Sender, MAX_MESSAGE};
 use crate::usage::{Format, TokenUsage, UsageReading};
 
 /// The events of OpenAI's Realtime and Responses APIs that end a response.
@@ -48,20 +48,20 @@ impl ServerFrames {
         while !self.broken {
             match self.frames.next(&mut input) {
                 Ok(None) => return,
-                Ok(Some(Part::Begin(frame))) if !frame.kind.is_control() => {
+                Ok(Some(FramePart::Begin(frame))) if !frame.kind.is_control() => {
                     let length = frame.length.saturating_add(self.text.len() as u64);
                     if frame.kind == Kind::Binary || length > room.min(MAX_MESSAGE) as u64 {
                         self.give_up();
                     }
                 }
-                Ok(Some(Part::Payload { frame, bytes, .. })) if !frame.kind.is_control() && !self.skips => {
+                Ok(Some(FramePart::Payload { frame, bytes, .. })) if !frame.kind.is_control() && !self.skips => {
                     if self.text.is_empty() && frame.is_last && bytes.len() as u64 == frame.length {
                         self.event(bytes, ended); // the usual case, without a copy
                     } else {
                         self.text.extend_from_slice(bytes);
                     }
                 }
-                Ok(Some(Part::End(frame))) if !frame.kind.is_control() && frame.is_last => {
+                Ok(Some(FramePart::End(frame))) if !frame.kind.is_control() && frame.is_last => {
                     let text = std::mem::take(&mut self.text);
                     self.event(&text, ended);
                     self.skips = false;

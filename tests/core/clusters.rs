@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice::health::{Blame, ClusterHealth, Ended, Policy, Probe, Standing, Verdict};
+use sluice::health::{AttemptEnd, Blame, ClusterHealth, Policy, Probe, Standing, Verdict};
 use sluice::routing::{ClusterState, Ending, Upstream};
-use sluice::stored::{Part, StoredId, StoringCluster};
+use sluice::stored::{StoredId, StoringCluster, TablePart};
 
 #[derive(Default)]
 pub struct TestClusters {
@@ -16,7 +16,7 @@ pub struct TestClusters {
     /// Every attempt that ended, in order: cluster and outcome.
     pub ended: RefCell<Vec<(String, &'static str)>>,
     /// The ids that upstreams store.
-    pub stored: RefCell<Part>,
+    pub stored: RefCell<TablePart>,
 }
 
 impl TestClusters {
@@ -25,7 +25,7 @@ impl TestClusters {
         let mut health = self.health.borrow_mut();
         let health = health.entry(cluster.into()).or_default();
         let pause = Some(Duration::from_secs(seconds));
-        let ended = Ended { model: "m", verdict: Verdict::Failure, blame: Blame::Cluster, pause, held: None };
+        let ended = AttemptEnd { model: "m", verdict: Verdict::Failure, blame: Blame::Cluster, pause, held: None };
         let _ = health.judge(&ended, self.now.get(), &Policy::default());
     }
 
@@ -78,7 +78,7 @@ impl ClusterState for TestClusters {
         let mut health = self.health.borrow_mut();
         let health = health.entry(upstream.cluster.clone()).or_default();
         let (verdict, blame, pause) = (Verdict::of(ending.outcome), ending.blame, ending.retry_after);
-        let ended = Ended { model, verdict, blame, pause, held };
+        let ended = AttemptEnd { model, verdict, blame, pause, held };
         let _ = health.judge(&ended, self.now.get(), &upstream.ejection);
     }
 

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use sluice::codec::{Forgettable, Reader, SharedRecord, Writer};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::Endpoint;
-use sluice::health::{Blame, ClusterHealth, Ended, Health, Policy, Verdict};
+use sluice::health::{AttemptEnd, Blame, ClusterHealth, Health, Policy, Verdict};
 use sluice::in_flight::Roster;
 use sluice::keys::{Claims, Issued, Revocation, Revocations};
 use sluice::limits::{LimitRecord, Limits, UsageEstimate};
 use sluice::memory_budget::Peak;
-use sluice::stored::{Part, StoredId, StoringCluster};
+use sluice::stored::{StoredId, StoringCluster, TablePart};
 use sluice::stream_ends::StreamEnds;
 use sluice::totals::{Caller, Destination, Sums, Totals};
 
@@ -49,7 +49,8 @@ fn holds<T: SharedRecord + PartialEq + Debug>(record: &T) {
 fn health() -> ClusterHealth {
     let mut health = ClusterHealth::default();
     let _ = health.eject(Some(at(9)), at(1));
-    let ended = Ended { model: "m", verdict: Verdict::Failure, blame: Blame::Model, pause: Some(at(5)), held: None };
+    let ended =
+        AttemptEnd { model: "m", verdict: Verdict::Failure, blame: Blame::Model, pause: Some(at(5)), held: None };
     let _ = health.judge(&ended, at(2), &Policy::default());
     health
 }
@@ -96,7 +97,7 @@ fn every_record_comes_back() {
     let mut peak = Peak::default();
     peak.report(1 << 30, 77, at(5));
     holds(&peak);
-    let mut part = Part::default();
+    let mut part = TablePart::default();
     part.add(StoredId::of("alice", "resp_1"), StoringCluster::of("a"), "m", at(60), at(1));
     part.add(StoredId::of("alice", "resp_2"), StoringCluster::of("b"), "", at(60), at(1));
     holds(&part);
@@ -184,7 +185,7 @@ fn are_harmless(bytes: &[u8]) {
     is_harmless::<Health>(bytes);
     is_harmless::<StreamEnds>(bytes);
     is_harmless::<Issued>(bytes);
-    is_harmless::<Part>(bytes);
+    is_harmless::<TablePart>(bytes);
     is_harmless::<Peak>(bytes);
     is_harmless::<LimitRecord>(bytes);
     is_harmless::<Roster>(bytes);

@@ -1,11 +1,11 @@
-use sluice::endpoint::{classify, is_anthropic_path, Call, Dialect, Endpoint, Further};
+use sluice::endpoint::{classify, is_anthropic_path, Dialect, Endpoint, Further, RequestTarget};
 use sluice::uri::{join_queries, percent_decode, percent_encode, without_keys, without_query};
 
 #[test]
 fn calls() {
-    use Call::{Body, Path, Unknown, WrongMethod};
+    use RequestTarget::{Body, Path, Unknown, WrongMethod};
     let path = |endpoint, model: &str| Path(endpoint, model.to_owned());
-    let stored = |id: &str| Call::Stored(id.to_owned());
+    let stored = |id: &str| RequestTarget::Stored(id.to_owned());
     let cases = [
         ("POST", "/v1/chat/completions", Body(Endpoint::ChatCompletions)),
         ("POST", "/v1/chat/completions?api-version=2024-10-21", Body(Endpoint::ChatCompletions)),
@@ -74,7 +74,7 @@ fn calls() {
         ("POST", "/v1beta/models/g:countTokens", Unknown),
         ("POST", "/v1beta/models/g:generateContent/", Unknown),
         ("POST", "/v1beta/models/g", Unknown),
-        ("POST", "/v1/models/g:generateContent", Call::WrongMethod("GET")),
+        ("POST", "/v1/models/g:generateContent", RequestTarget::WrongMethod("GET")),
     ];
     for (method, path, want) in cases {
         assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");

@@ -10,7 +10,7 @@ use sluice::outcome::Outcome;
 use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
-use sluice::usage::{Price, Source, TokenUsage};
+use sluice::usage::{Price, TokenUsage, UsageSource};
 
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
@@ -124,13 +124,13 @@ fn actual_usage() {
     let reported = |tokens, microusd| ActualUsage::Reported { tokens, microusd };
     let at_least = |tokens, microusd| ActualUsage::AtLeast { tokens, microusd };
     let cases = [
-        ("whole", Some(200), Some((known(7, 3), Source::Reported)), reported(10, 13)),
-        ("counted afterwards", Some(200), Some((known(7, 3), Source::Counted)), reported(10, 13)),
-        ("estimated", Some(200), Some((known(7, 3), Source::Estimated)), reported(10, 13)),
-        ("reported as nothing", Some(200), Some((known(0, 0), Source::Reported)), reported(0, 0)),
-        ("cut", Some(200), Some((known(7, 3), Source::Partial)), reported(10, 13)),
-        ("an error in a stream", Some(200), Some((known(0, 0), Source::Partial)), reported(0, 0)),
-        ("whole, nothing told", Some(200), Some((known(0, 0), Source::Missing)), at_least(10, 10)),
+        ("whole", Some(200), Some((known(7, 3), UsageSource::Reported)), reported(10, 13)),
+        ("counted afterwards", Some(200), Some((known(7, 3), UsageSource::Counted)), reported(10, 13)),
+        ("estimated", Some(200), Some((known(7, 3), UsageSource::Estimated)), reported(10, 13)),
+        ("reported as nothing", Some(200), Some((known(0, 0), UsageSource::Reported)), reported(0, 0)),
+        ("cut", Some(200), Some((known(7, 3), UsageSource::Partial)), reported(10, 13)),
+        ("an error in a stream", Some(200), Some((known(0, 0), UsageSource::Partial)), reported(0, 0)),
+        ("whole, nothing told", Some(200), Some((known(0, 0), UsageSource::Missing)), at_least(10, 10)),
         ("not metered", Some(200), None, at_least(10, 10)),
         ("a refusal", Some(400), None, ActualUsage::Nothing),
         ("a failure", Some(500), None, ActualUsage::Nothing),
@@ -150,8 +150,8 @@ fn usage_of_an_unreadable_answer() {
     exchange.left_unread(true);
     let known = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
     for (source, want) in [
-        (Source::Partial, ActualUsage::AtLeast { tokens: 10, microusd: 13 }),
-        (Source::Reported, ActualUsage::Reported { tokens: 10, microusd: 13 }),
+        (UsageSource::Partial, ActualUsage::AtLeast { tokens: 10, microusd: 13 }),
+        (UsageSource::Reported, ActualUsage::Reported { tokens: 10, microusd: 13 }),
     ] {
         exchange.metered(Some((known, source)));
         assert_eq!(exchange.actual_usage(), want, "{source:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice::codec::{Changed, SharedRecord};
 use sluice::fleet::{
-    write_windows, Changes, Progress, RevocationChange, Stage, Unsent, Windows, MAX_CHANGES, MAX_SUBJECTS,
+    write_windows, Changes, Progress, Readiness, RevocationChange, Unsent, Windows, MAX_CHANGES, MAX_SUBJECTS,
 };
 use sluice::keys::{Revocation, Revocations, RevokeError};
 use sluice::limits::{Amounts, LimitRecord, Limited, Limits, PastUsage, Subject, UsageEstimate};
@@ -40,7 +40,7 @@ fn the_wait_begins_with_the_first_question_or_request() {
     assert!(!progress.is_over() && progress.give_up(TIMEOUT, NOW + TIMEOUT) && progress.is_over());
     assert!(!progress.give_up(TIMEOUT, NOW + DAY), "once");
     assert!(!progress.seeded(NOW + TIMEOUT), "it is too late for the usage");
-    assert_eq!(progress.stage(), (Stage::Alone, NOW + TIMEOUT));
+    assert_eq!(progress.stage(), (Readiness::Alone, NOW + TIMEOUT));
     assert_eq!(progress.begin(NOW + DAY), Changed::Keep);
 }
 
@@ -60,7 +60,7 @@ fn progress_is_shared() {
     progress.put_off(NOW + HOUR);
     let read = Progress::parse(&progress.encode()).unwrap();
     assert_eq!(read, progress);
-    assert_eq!((read.known(), read.stage()), (("a-process", 7), (Stage::Seeded, NOW + at(3))));
+    assert_eq!((read.known(), read.stage()), (("a-process", 7), (Readiness::Seeded, NOW + at(3))));
     progress.learned(&"x".repeat(65), 8);
     assert_eq!(progress.known(), ("a-process", 7), "no process has such a name");
 }

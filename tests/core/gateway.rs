@@ -2,61 +2,61 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
-use sluice::endpoint::{classify, Call, Dialect};
+use sluice::endpoint::{classify, Dialect, RequestTarget};
 use sluice::gateway::{ejection_time, list, models, tags, Command, UpstreamStatus};
-use sluice::health::{Blame, ClusterHealth, Ended, Policy, Verdict};
+use sluice::health::{AttemptEnd, Blame, ClusterHealth, Policy, Verdict};
 
 use crate::routing::upstream;
 
 #[test]
 fn commands() {
-    let eject = |cluster: &str| Call::Gateway(Command::Eject(cluster.into()));
+    let eject = |cluster: &str| RequestTarget::Gateway(Command::Eject(cluster.into()));
     let cases = [
-        ("GET", "/gateway/upstreams", Call::Gateway(Command::Upstreams)),
-        ("GET", "/gateway/upstreams?x=1", Call::Gateway(Command::Upstreams)),
-        ("POST", "/gateway/upstreams", Call::WrongMethod("GET")),
+        ("GET", "/gateway/upstreams", RequestTarget::Gateway(Command::Upstreams)),
+        ("GET", "/gateway/upstreams?x=1", RequestTarget::Gateway(Command::Upstreams)),
+        ("POST", "/gateway/upstreams", RequestTarget::WrongMethod("GET")),
         ("POST", "/gateway/upstreams/a/eject", eject("a")),
         ("POST", "/gateway/upstreams/a%2Fb/eject", eject("a/b")),
         ("POST", "/gateway/upstreams/a/b/eject", eject("a/b")),
-        ("POST", "/gateway/upstreams/a/restore", Call::Gateway(Command::Restore("a".into()))),
-        ("GET", "/gateway/upstreams/a/eject", Call::WrongMethod("POST")),
-        ("POST", "/gateway/upstreams/a", Call::Unknown),
-        ("POST", "/gateway/upstreams/eject", Call::Unknown),
-        ("GET", "/gateway/upstreamsx", Call::Unknown),
-        ("GET", "/gateway", Call::Unknown),
-        ("GET", "/ping", Call::Gateway(Command::Ping)),
-        ("HEAD", "/healthz", Call::Gateway(Command::Health)),
-        ("GET", "/gateway/ui", Call::Gateway(Command::Page)),
-        ("HEAD", "/gateway/ui?x=1", Call::Gateway(Command::Page)),
-        ("POST", "/gateway/ui", Call::WrongMethod("GET")),
-        ("POST", "/ping", Call::WrongMethod("GET")),
-        ("GET", "/v1/models", Call::Gateway(Command::Models)),
-        ("HEAD", "/v1/models", Call::WrongMethod("GET")),
-        ("POST", "/v1/models", Call::WrongMethod("GET")),
-        ("GET", "/v1/models/meta%2Fllama", Call::Gateway(Command::Model("meta/llama".into()))),
-        ("GET", "/v1/models/meta/llama", Call::Gateway(Command::Model("meta/llama".into()))),
-        ("GET", "/api/tags", Call::Gateway(Command::Tags)),
-        ("GET", "/tags", Call::Gateway(Command::Tags)),
-        ("GET", "/api/version", Call::Gateway(Command::Version)),
-        ("GET", "/api/ps", Call::Gateway(Command::Running)),
-        ("POST", "/api/version", Call::WrongMethod("GET")),
-        ("GET", "/gateway/whoami", Call::Gateway(Command::WhoAmI)),
-        ("DELETE", "/gateway/whoami", Call::WrongMethod("GET")),
-        ("GET", "/gateway/limits", Call::Gateway(Command::Limits)),
-        ("POST", "/gateway/usage", Call::WrongMethod("GET")),
-        ("GET", "/gateway/usage/x", Call::Unknown),
-        ("GET", "/gateway/usage?by=day", Call::Gateway(Command::Usage)),
-        ("GET", "/gateway/recent", Call::Gateway(Command::Recent)),
-        ("POST", "/gateway/recent", Call::WrongMethod("GET")),
-        ("GET", "/gateway/keys", Call::Gateway(Command::Keys)),
-        ("POST", "/gateway/keys", Call::Gateway(Command::IssueKey)),
-        ("PATCH", "/gateway/keys", Call::WrongMethod("GET, POST")),
-        ("DELETE", "/gateway/keys/a%20b", Call::Gateway(Command::RevokeKey("a b".into()))),
-        ("GET", "/gateway/keys/a", Call::WrongMethod("DELETE")),
-        ("DELETE", "/gateway/keys/a/restore", Call::Gateway(Command::RevokeKey("a/restore".into()))),
-        ("POST", "/gateway/keys/a%20b/restore", Call::Gateway(Command::RestoreKey("a b".into()))),
-        ("POST", "/gateway/keys/a/restore/restore", Call::Gateway(Command::RestoreKey("a/restore".into()))),
-        ("GET", "/gateway/keys/a/restore", Call::WrongMethod("POST")),
+        ("POST", "/gateway/upstreams/a/restore", RequestTarget::Gateway(Command::Restore("a".into()))),
+        ("GET", "/gateway/upstreams/a/eject", RequestTarget::WrongMethod("POST")),
+        ("POST", "/gateway/upstreams/a", RequestTarget::Unknown),
+        ("POST", "/gateway/upstreams/eject", RequestTarget::Unknown),
+        ("GET", "/gateway/upstreamsx", RequestTarget::Unknown),
+        ("GET", "/gateway", RequestTarget::Unknown),
+        ("GET", "/ping", RequestTarget::Gateway(Command::Ping)),
+        ("HEAD", "/healthz", RequestTarget::Gateway(Command::Health)),
+        ("GET", "/gateway/ui", RequestTarget::Gateway(Command::Page)),
+        ("HEAD", "/gateway/ui?x=1", RequestTarget::Gateway(Command::Page)),
+        ("POST", "/gateway/ui", RequestTarget::WrongMethod("GET")),
+        ("POST", "/ping", RequestTarget::WrongMethod("GET")),
+        ("GET", "/v1/models", RequestTarget::Gateway(Command::Models)),
+        ("HEAD", "/v1/models", RequestTarget::WrongMethod("GET")),
+        ("POST", "/v1/models", RequestTarget::WrongMethod("GET")),
+        ("GET", "/v1/models/meta%2Fllama", RequestTarget::Gateway(Command::Model("meta/llama".into()))),
+        ("GET", "/v1/models/meta/llama", RequestTarget::Gateway(Command::Model("meta/llama".into()))),
+        ("GET", "/api/tags", RequestTarget::Gateway(Command::Tags)),
+        ("GET", "/tags", RequestTarget::Gateway(Command::Tags)),
+        ("GET", "/api/version", RequestTarget::Gateway(Command::Version)),
+        ("GET", "/api/ps", RequestTarget::Gateway(Command::Running)),
+        ("POST", "/api/version", RequestTarget::WrongMethod("GET")),
+        ("GET", "/gateway/whoami", RequestTarget::Gateway(Command::WhoAmI)),
+        ("DELETE", "/gateway/whoami", RequestTarget::WrongMethod("GET")),
+        ("GET", "/gateway/limits", RequestTarget::Gateway(Command::Limits)),
+        ("POST", "/gateway/usage", RequestTarget::WrongMethod("GET")),
+        ("GET", "/gateway/usage/x", RequestTarget::Unknown),
+        ("GET", "/gateway/usage?by=day", RequestTarget::Gateway(Command::Usage)),
+        ("GET", "/gateway/recent", RequestTarget::Gateway(Command::Recent)),
+        ("POST", "/gateway/recent", RequestTarget::WrongMethod("GET")),
+        ("GET", "/gateway/keys", RequestTarget::Gateway(Command::Keys)),
+        ("POST", "/gateway/keys", RequestTarget::Gateway(Command::IssueKey)),
+        ("PATCH", "/gateway/keys", RequestTarget::WrongMethod("GET, POST")),
+        ("DELETE", "/gateway/keys/a%20b", RequestTarget::Gateway(Command::RevokeKey("a b".into()))),
+        ("GET", "/gateway/keys/a", RequestTarget::WrongMethod("DELETE")),
+        ("DELETE", "/gateway/keys/a/restore", RequestTarget::Gateway(Command::RevokeKey("a/restore".into()))),
+        ("POST", "/gateway/keys/a%20b/restore", RequestTarget::Gateway(Command::RestoreKey("a b".into()))),
+        ("POST", "/gateway/keys/a/restore/restore", RequestTarget::Gateway(Command::RestoreKey("a/restore".into()))),
+        ("GET", "/gateway/keys/a/restore", RequestTarget::WrongMethod("POST")),
     ];
     for (method, path, want) in cases {
         assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");
@@ -66,10 +66,10 @@ fn commands() {
 #[test]
 fn the_prefix_of_own_paths() {
     let cases = [
-        ("/ops/keys", Call::Gateway(Command::Keys)),
-        ("/gateway/keys", Call::Unknown),
-        ("/ping", Call::Gateway(Command::Ping)),
-        ("/v1/models", Call::Gateway(Command::Models)),
+        ("/ops/keys", RequestTarget::Gateway(Command::Keys)),
+        ("/gateway/keys", RequestTarget::Unknown),
+        ("/ping", RequestTarget::Gateway(Command::Ping)),
+        ("/v1/models", RequestTarget::Gateway(Command::Models)),
     ];
     for (path, want) in cases {
         assert_eq!(classify("GET", path, "/ops"), want, "{path}");
@@ -99,7 +99,7 @@ fn the_list() {
     let state = |health, latency| UpstreamStatus { health, in_flight: 2, uses: 7, latency, connect_failure: None };
     let upstreams = ["a", "b\"", "c"].map(|name| upstream(name, &[Dialect::OpenAi]));
     let mut limited = ClusterHealth::default();
-    let ended = Ended {
+    let ended = AttemptEnd {
         model: "m\"",
         verdict: Verdict::Failure,
         blame: Blame::Model,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, LEASE, MAX_VMS, RENEWED_EVERY};
+use sluice::in_flight::{Duty, Gauge, RecountStep, Roster, Visit, LEASE, MAX_VMS, RENEWED_EVERY};
 
 /// Points where another thread can interrupt.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ enum Call {
 
 struct Vm {
     name: u64,
-    done: Option<Step>,
+    done: Option<RecountStep>,
     told: i64,
     calls: VecDeque<Call>,
     /// The sum read so far, and the minimum it must find.
@@ -166,13 +166,19 @@ fn at(milliseconds: u64) -> Duration {
 fn the_living_are_on_the_roster() {
     let lease = LEASE.as_millis() as u64;
     let mut roster = Roster::default();
-    assert_eq!(roster.visit(1, None, false, at(0)), Visit::Joined(Step::Settled));
-    assert_eq!(roster.visit(2, None, false, at(0)), Visit::Joined(Step::Settled));
-    assert_eq!(roster.visit(1, Some(Step::Settled), false, at(lease)), Visit::Rest);
+    assert_eq!(roster.visit(1, None, false, at(0)), Visit::Joined(RecountStep::Settled));
+    assert_eq!(roster.visit(2, None, false, at(0)), Visit::Joined(RecountStep::Settled));
+    assert_eq!(roster.visit(1, Some(RecountStep::Settled), false, at(lease)), Visit::Rest);
     assert!(!roster.is_busy());
     // the other's lease has expired, and there is no other VM to wait for
-    let mut done = Step::Settled;
-    for want in [Step::Announced, Step::MovedAside, Step::Cleared, Step::MovedBack, Step::Settled] {
+    let mut done = RecountStep::Settled;
+    for want in [
+        RecountStep::Announced,
+        RecountStep::MovedAside,
+        RecountStep::Cleared,
+        RecountStep::MovedBack,
+        RecountStep::Settled,
+    ] {
         assert_eq!(roster.visit(1, Some(done), false, at(lease + 1)), Visit::Do(want));
         assert!(roster.is_busy());
         done = want;
@@ -180,24 +186,28 @@ fn the_living_are_on_the_roster() {
     assert_eq!(roster.visit(1, Some(done), false, at(lease + 1)), Visit::Rest);
     assert!(!roster.is_busy());
     // it was alive after all: everything is counted again
-    assert_eq!(roster.visit(2, Some(Step::Settled), false, at(lease + 2)), Visit::Joined(Step::Settled));
-    assert_eq!(roster.visit(1, Some(Step::Settled), false, at(lease + 3)), Visit::Do(Step::Announced));
-    assert_eq!(roster.visit(1, Some(Step::Announced), false, at(lease + 3)), Visit::Rest, "not before the other");
-    assert_eq!(roster.visit(2, Some(Step::Settled), false, at(lease + 3)), Visit::Do(Step::Announced));
+    assert_eq!(roster.visit(2, Some(RecountStep::Settled), false, at(lease + 2)), Visit::Joined(RecountStep::Settled));
+    assert_eq!(roster.visit(1, Some(RecountStep::Settled), false, at(lease + 3)), Visit::Do(RecountStep::Announced));
+    assert_eq!(
+        roster.visit(1, Some(RecountStep::Announced), false, at(lease + 3)),
+        Visit::Rest,
+        "not before the other"
+    );
+    assert_eq!(roster.visit(2, Some(RecountStep::Settled), false, at(lease + 3)), Visit::Do(RecountStep::Announced));
 }
 
 #[test]
 fn a_doubtful_vm_triggers_a_recount() {
     let mut roster = Roster::default();
     let _ = roster.visit(1, None, false, at(0));
-    assert_eq!(roster.visit(1, Some(Step::Settled), true, at(1)), Visit::Do(Step::Announced));
+    assert_eq!(roster.visit(1, Some(RecountStep::Settled), true, at(1)), Visit::Do(RecountStep::Announced));
 }
 
 #[test]
 fn the_roster_is_bounded() {
     let mut roster = Roster::default();
     for vm in 0..MAX_VMS as u64 {
-        assert_eq!(roster.visit(vm, None, false, at(0)), Visit::Joined(Step::Settled));
+        assert_eq!(roster.visit(vm, None, false, at(0)), Visit::Joined(RecountStep::Settled));
     }
     assert_eq!(roster.visit(u64::MAX, None, false, at(0)), Visit::Full);
     assert_eq!(Roster::decode(&roster.encode()), roster);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sluice::endpoint::Endpoint;
 use sluice::endpoint::Further::{ImageEdits, Transcriptions};
 use sluice::multipart::{Form, FormScanner};
-use sluice::parsed_request::{Change, ParsedRequest};
+use sluice::parsed_request::{ChangedString, ParsedRequest};
 use sluice::rewrite::BodyRewrite;
 
 const TYPE: &str = "multipart/form-data; boundary=b";
@@ -212,7 +212,7 @@ fn texts_that_checks_have_rewritten() {
     let request = parsed(Endpoint::Further(ImageEdits), &client);
     let (json, ranges) = request.form.as_ref().expect("a form").to_json();
     assert_eq!(json, r#"{"prompt":"To: jo","a":"é\"\\","model":"m"}"#);
-    let change = |new: &str| Change { range: ranges[0].clone(), length: new.len(), text: (6, new.len() - 2) };
+    let change = |new: &str| ChangedString { range: ranges[0].clone(), length: new.len(), text: (6, new.len() - 2) };
     let new = "\"To:\\n<NAME_1>\"";
     let rewritten = json.replace("\"To: jo\"", new);
     let changed = request.with_form_texts(rewritten.as_bytes(), &[change(new)]).expect("rewritten");

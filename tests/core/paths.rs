@@ -1,12 +1,12 @@
 use std::rc::Rc;
 
 use sluice::config::router;
-use sluice::endpoint::{classify, Call, Dialect, Endpoint, Further};
+use sluice::endpoint::{classify, Dialect, Endpoint, Further, RequestTarget};
 use sluice::exchange::{Exchange, Original, Prepared, Routed};
 use sluice::outcome::Outcome;
 use sluice::parsed_request::ParsedRequest;
 use sluice::routing::{is_unambiguous, Ending, PathRule, Paths, Table};
-use sluice::usage::{Source, TokenUsage};
+use sluice::usage::{TokenUsage, UsageSource};
 
 use crate::clusters::TestClusters;
 use crate::exchange::NoHeaders;
@@ -140,7 +140,7 @@ fn mistakes() {
 }
 
 fn exchange(path: &str, generates: bool) -> Exchange {
-    assert_eq!(classify("POST", path, "/gateway"), Call::Unknown);
+    assert_eq!(classify("POST", path, "/gateway"), RequestTarget::Unknown);
     let mut exchange = Exchange::new(None, Original { path: path.to_owned(), ..Original::default() });
     exchange.read(ParsedRequest::of_path(path, Dialect::OpenAi, generates), Vec::new());
     exchange
@@ -181,10 +181,10 @@ fn usage() {
     let known = TokenUsage { input: 3, output: 4, ..TokenUsage::default() };
     let nothing = TokenUsage::default();
     let cases = [
-        ("reported", (known, Source::Reported), Some((known, Source::Reported))),
-        ("cut", (known, Source::Partial), Some((known, Source::Partial))),
-        ("none", (nothing, Source::Missing), None),
-        ("nothing", (nothing, Source::Reported), None),
+        ("reported", (known, UsageSource::Reported), Some((known, UsageSource::Reported))),
+        ("cut", (known, UsageSource::Partial), Some((known, UsageSource::Partial))),
+        ("none", (nothing, UsageSource::Missing), None),
+        ("nothing", (nothing, UsageSource::Reported), None),
     ];
     for (name, metered, want) in cases {
         let exchange = exchange("/v1/threads/runs", true);

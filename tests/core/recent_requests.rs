@@ -8,7 +8,7 @@ use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
 use sluice::outcome::Outcome;
 use sluice::parsed_request::read;
-use sluice::recent_requests::{Ended, Kept, RecentRequests, Watched, MAX_REQUESTS, WATCH};
+use sluice::recent_requests::{EndedRequest, Kept, RecentRequests, Watched, MAX_REQUESTS, WATCH};
 use sluice::record::{Json, Record};
 use sluice::routing::{Ending, Table};
 
@@ -19,12 +19,12 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn ended(seconds: u64, status: u16) -> Ended {
+fn ended(seconds: u64, status: u16) -> EndedRequest {
     let record = Record::<Json>::of_stranger("none", status).into_bytes();
-    Ended::of_stranger(status, at(seconds), record)
+    EndedRequest::of_stranger(status, at(seconds), record)
 }
 
-fn list(requests: impl IntoIterator<Item = Ended>) -> RecentRequests {
+fn list(requests: impl IntoIterator<Item = EndedRequest>) -> RecentRequests {
     let mut kept = Kept::default();
     requests.into_iter().for_each(|ended| kept.add(ended));
     let list = kept.take();
@@ -57,7 +57,7 @@ fn what_is_told_of_a_request() {
     exchange.advance(Ending::silent(Outcome::Timeout), &clusters);
     exchange.answer(200, Some(Outcome::Success));
     let record = Record::<Json>::of(&exchange, 200).into_bytes();
-    let list = list([Ended::of(&exchange, 200, Duration::from_millis(100_250), record)]);
+    let list = list([EndedRequest::of(&exchange, 200, Duration::from_millis(100_250), record)]);
     let want = json!({
         "ended_at": 100.25, "ended_at_rfc3339": "1970-01-01T00:01:41Z", "status": 200, "stream": true, "duration_ms": 250,
         "picked_by": "weighted", "key": "anonymous", "model": "m", "requested_model": "n", "upstream_model": "n",
@@ -101,8 +101,8 @@ fn the_newest_are_kept() {
 
 #[test]
 fn a_record_without_bounds_is_left_out() {
-    let huge = Ended { record: [&b",\"sluice\":{"[..], &[b'x'; 5000], b"}"].concat(), ..ended(1, 200) };
-    let other = Ended { record: b"no record".to_vec(), ..ended(2, 200) };
+    let huge = EndedRequest { record: [&b",\"sluice\":{"[..], &[b'x'; 5000], b"}"].concat(), ..ended(1, 200) };
+    let other = EndedRequest { record: b"no record".to_vec(), ..ended(2, 200) };
     for request in shown(&list([huge, other])) {
         assert_eq!(request["status"], 200);
         assert_eq!(request.get("model"), None);

@@ -13,7 +13,7 @@ use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table, Upstream};
-use sluice::usage::{Framing, Price, ResponseDetails, Source, TokenUsage};
+use sluice::usage::{Framing, Price, ResponseDetails, TokenUsage, UsageSource};
 use sluice::wire_names::NONE;
 
 use crate::clusters::TestClusters;
@@ -124,7 +124,7 @@ fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
     for (ended_without_marker, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
         exchange.route(&table(), &TestClusters::default()).unwrap();
-        exchange.metered(Some((TokenUsage::default(), Source::Partial)));
+        exchange.metered(Some((TokenUsage::default(), UsageSource::Partial)));
         if ended_without_marker {
             exchange.end_without_marker();
         }
@@ -143,14 +143,14 @@ fn a_request_that_was_answered() {
     exchange.answer(200, Some(Outcome::Success));
     exchange.first_bytes(Duration::from_millis(100_250));
     let tokens = TokenUsage { input: 1000, cached_input: 400, output: 100, ..TokenUsage::default() };
-    exchange.metered(Some((tokens, Source::Reported)));
+    exchange.metered(Some((tokens, UsageSource::Reported)));
     let mut want = json!({
         "key": "anonymous", "model": "gpt-4o", "cluster": "b", "attempts": 2.0, "outcomes": "a=timeout, b=success",
         "input_tokens": 1000.0, "cached_input_tokens": 400.0, "output_tokens": 100.0, "source": "reported",
         "cost_microusd": 2600.0, "time_to_first_token_ms": 250.0,
     });
     assert_eq!(shown(&exchange, 200), want);
-    exchange.metered(Some((TokenUsage::default(), Source::Partial)));
+    exchange.metered(Some((TokenUsage::default(), UsageSource::Partial)));
     for (field, value) in [("input_tokens", 0.0), ("output_tokens", 0.0), ("cost_microusd", 0.0)] {
         want[field] = json!(value);
     }

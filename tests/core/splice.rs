@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint::{self, *};
-use sluice::splice::Splice;
+use sluice::splice::ModelNameRewriter;
 
 /// Passes an answer in chunks of `size` bytes; returns the output and the id.
 fn pass(endpoint: Endpoint, stream: bool, answer: &str, size: usize) -> (String, Option<String>) {
-    let mut splice = Splice::new(endpoint, stream, Some("mi\"ne"), endpoint == Responses);
+    let mut splice = ModelNameRewriter::new(endpoint, stream, Some("mi\"ne"), endpoint == Responses);
     let (mut out, mut id) = (Vec::new(), None);
     for chunk in answer.as_bytes().chunks(size) {
         match splice.chunk(chunk) {
@@ -75,7 +75,7 @@ fn names_in_every_dialect() {
 fn answers_without_a_name_are_unchanged() {
     for answer in ["", "{}", "[]", r#"{"model":1}"#, "data: [DONE]\n\n", "no JSON", r#"{"a":{"model":"x"}}"#, "}}]]{"] {
         for stream in [false, true] {
-            let mut splice = Splice::new(ChatCompletions, stream, Some("m"), false);
+            let mut splice = ModelNameRewriter::new(ChatCompletions, stream, Some("m"), false);
             assert_eq!(splice.chunk(answer.as_bytes()), None, "{answer}");
         }
     }
@@ -87,7 +87,7 @@ fn invalid_ids() {
     for (answer, want) in
         [(r#"{"id":7}"#, None), (r#"{"id":""}"#, None), (&long, None), (r#"{"id":"a","id":"b"}"#, Some("a"))]
     {
-        let mut splice = Splice::new(Responses, false, None, true);
+        let mut splice = ModelNameRewriter::new(Responses, false, None, true);
         assert_eq!(splice.chunk(answer.as_bytes()), None);
         assert_eq!(splice.is_done(), want.is_some(), "{answer}");
         assert_eq!(splice.take_id().as_deref(), want, "{answer}");
@@ -97,7 +97,7 @@ fn invalid_ids() {
 proptest! {
     #[test]
     fn any_bytes_pass(bytes in prop::collection::vec(any::<u8>(), 0..200), size in 1..20_usize, stream in any::<bool>()) {
-        let mut splice = Splice::new(Responses, stream, None, true);
+        let mut splice = ModelNameRewriter::new(Responses, stream, None, true);
         for chunk in bytes.chunks(size) {
             prop_assert_eq!(splice.chunk(chunk), None);
         }

@@ -13,8 +13,8 @@ use sluice::outcome::Outcome;
 use sluice::parsed_request::{self, ParsedRequest};
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
-use sluice::stored::{named, Part, StoredId, StoringCluster};
-use sluice::usage::{Source, TokenUsage};
+use sluice::stored::{named, StoredId, StoringCluster, TablePart};
+use sluice::usage::{TokenUsage, UsageSource};
 
 use crate::clusters::TestClusters;
 
@@ -133,15 +133,15 @@ fn ids_in_answers() {
 #[test]
 fn the_table_is_bounded() {
     let at = Duration::from_secs;
-    let mut part = Part::default();
+    let mut part = TablePart::default();
     for number in 0..1000 {
         part.add(StoredId::of("k", &number.to_string()), StoringCluster::of("a"), "gpt-4o", at(10_000 + number), at(1));
     }
     assert!(part.encode().len() <= 16 << 10);
     assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some((StoringCluster::of("a"), "gpt-4o")));
     assert_eq!(part.find(StoredId::of("k", "1"), at(2)), None, "the one that ends first has gone");
-    assert_eq!(Part::decode(&part.encode()), part);
-    assert_eq!(Part::decode(b"junk"), Part::default());
+    assert_eq!(TablePart::decode(&part.encode()), part);
+    assert_eq!(TablePart::decode(b"junk"), TablePart::default());
     part.add(StoredId::of("k", "999"), StoringCluster::of("b"), "m", at(20_000), at(2));
     assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some((StoringCluster::of("b"), "m")));
     // conversation names come from clients, and may be long
@@ -149,9 +149,9 @@ fn the_table_is_bounded() {
         part.add(StoredId::of("k", &number.to_string()), StoringCluster::of("a"), &"m".repeat(256), at(30_000), at(3));
     }
     assert!(part.encode().len() <= 16 << 10);
-    assert_eq!(Part::decode(&part.encode()), part);
+    assert_eq!(TablePart::decode(&part.encode()), part);
     for cut in 0..part.encode().len() {
-        Part::decode(part.encode().get(..cut).unwrap());
+        TablePart::decode(part.encode().get(..cut).unwrap());
     }
 }
 
@@ -177,8 +177,8 @@ fn a_response_by_its_id() {
     // nothing is generated, and no other target is tried
     let mut failing = by_id("alice", Role::User, "resp_1");
     assert_eq!(first(&table, &mut failing, &clusters).unwrap(), "b");
-    let seen = (TokenUsage { input: 5, output: 7, ..TokenUsage::default() }, Source::Reported);
-    assert_eq!(failing.completed(seen, Some(9)), Some((TokenUsage::default(), Source::Reported)));
+    let seen = (TokenUsage { input: 5, output: 7, ..TokenUsage::default() }, UsageSource::Reported);
+    assert_eq!(failing.completed(seen, Some(9)), Some((TokenUsage::default(), UsageSource::Reported)));
     assert!(failing.splice(false).is_none());
     let failed = Ending::answered(Outcome::ServerError, 500);
     failing.end_attempt(failed, &clusters);

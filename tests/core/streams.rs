@@ -2,9 +2,9 @@
 //! event.
 
 use serde::Deserialize;
-use sluice::endpoint::{classify, Call, Endpoint};
+use sluice::endpoint::{classify, Endpoint, RequestTarget};
 use sluice::response_gate::{FirstEvent, Gate};
-use sluice::usage::{Framing, Meter, Source};
+use sluice::usage::{Framing, Meter, UsageSource};
 
 /// A stream of `tests/corpus/streams.json`.
 #[derive(Deserialize)]
@@ -30,8 +30,11 @@ enum Want {
 impl Stream {
     fn endpoint(&self) -> Endpoint {
         match classify("POST", &self.path, "/gateway") {
-            Call::Body(endpoint) | Call::Path(endpoint, _) => endpoint,
-            Call::Stored(_) | Call::Gateway(_) | Call::WrongMethod(_) | Call::Unknown => panic!("{}", self.path),
+            RequestTarget::Body(endpoint) | RequestTarget::Path(endpoint, _) => endpoint,
+            RequestTarget::Stored(_)
+            | RequestTarget::Gateway(_)
+            | RequestTarget::WrongMethod(_)
+            | RequestTarget::Unknown => panic!("{}", self.path),
         }
     }
 
@@ -45,7 +48,7 @@ impl Stream {
     }
 
     /// The metering: the usage's source, and whether the last event was missing.
-    fn metered(&self, chunks: &[&[u8]]) -> (Source, bool) {
+    fn metered(&self, chunks: &[&[u8]]) -> (UsageSource, bool) {
         let framing =
             Framing::of_answer(self.endpoint().dialect(), true, self.body.trim_start_matches('\u{feff}').as_bytes());
         let mut meter = Meter::new(framing, false);
@@ -77,9 +80,9 @@ fn streams_of_real_servers() {
                 Want::Retried => !passes,
                 Want::Whole => {
                     let (source, interrupted) = stream.metered(chunks);
-                    passes && source != Source::Partial && !interrupted
+                    passes && source != UsageSource::Partial && !interrupted
                 }
-                Want::Failed => passes && stream.metered(chunks).0 != Source::Reported,
+                Want::Failed => passes && stream.metered(chunks).0 != UsageSource::Reported,
             };
             if !right {
                 wrong.push(format!("{} passes: {passes}, metered: {:?}", stream.server, stream.metered(chunks)));

@@ -8,10 +8,10 @@ use sluice::exchange::{Exchange, Original};
 use sluice::keys::{Identity, Role};
 use sluice::pattern::Patterns;
 use sluice::totals::{
-    day_of, part_of, place_of, By, Caller, Destination, Form, Query, Recent, Report, Sums, Totals, MAX_CALLERS,
+    day_of, part_of, place_of, By, Caller, Destination, Query, Recent, Report, ReportFormat, Sums, Totals, MAX_CALLERS,
     MAX_DAYS, MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
 };
-use sluice::usage::{Source, TokenUsage};
+use sluice::usage::{TokenUsage, UsageSource};
 
 const TODAY: u32 = 20_001;
 
@@ -43,7 +43,7 @@ fn some() -> [Totals; 2] {
     [old, new]
 }
 
-fn report(by: By, form: Form, only: Option<&str>, parts: &[Totals]) -> Report {
+fn report(by: By, form: ReportFormat, only: Option<&str>, parts: &[Totals]) -> Report {
     let mut report = Report::new(Query { by, form }, only, TODAY);
     parts.iter().for_each(|totals| report.add(totals));
     report
@@ -55,12 +55,12 @@ fn one_request() {
     let used =
         Sums { requests: 1, input: 9, output: 4, cached_input: 3, reasoning_output: 2, microusd: 7, ..Sums::default() };
     let cases = [
-        (Some((tokens, Source::Reported)), used),
-        (Some((tokens, Source::Counted)), used),
-        (Some((tokens, Source::Partial)), Sums { incomplete: 1, ..used }),
-        (Some((tokens, Source::Estimated)), Sums { incomplete: 1, ..used }),
+        (Some((tokens, UsageSource::Reported)), used),
+        (Some((tokens, UsageSource::Counted)), used),
+        (Some((tokens, UsageSource::Partial)), Sums { incomplete: 1, ..used }),
+        (Some((tokens, UsageSource::Estimated)), Sums { incomplete: 1, ..used }),
         (
-            Some((TokenUsage::default(), Source::Missing)),
+            Some((TokenUsage::default(), UsageSource::Missing)),
             Sums { requests: 1, microusd: 7, incomplete: 1, ..Sums::default() },
         ),
         (None, sums(1, 0)),
@@ -121,9 +121,9 @@ fn reports() {
         (By::Key, Some("nobody"), json!([])),
     ];
     for (by, only, want) in cases {
-        assert_eq!(lines(&report(by.clone(), Form::Json, only, &some())), want, "{by:?} {only:?}");
+        assert_eq!(lines(&report(by.clone(), ReportFormat::Json, only, &some())), want, "{by:?} {only:?}");
     }
-    let csv = |by| report(by, Form::Csv, None, &some()).write();
+    let csv = |by| report(by, ReportFormat::Csv, None, &some()).write();
     let by_key = csv(By::Key);
     let found: Vec<&str> = by_key.split("\r\n").collect();
     assert_eq!(found[1..], ["\"'=bob\"\"\",4,40,0,0,0,0,0,0,0,0", "\"alice\",3,30,0,0,0,0,0,0,0,0", ""]);
@@ -133,11 +133,11 @@ fn reports() {
 #[test]
 fn queries() {
     let cases = [
-        ("/gateway/usage", Ok((By::Key, Form::Json))),
-        ("/gateway/usage?", Ok((By::Key, Form::Json))),
-        ("/gateway/usage?format=csv&by=model&_=1", Ok((By::Model, Form::Csv))),
-        ("/gateway/usage?by=label:team", Ok((By::Label("team".to_owned()), Form::Json))),
-        ("/gateway/usage?by=label%3Ateam", Ok((By::Label("team".to_owned()), Form::Json))),
+        ("/gateway/usage", Ok((By::Key, ReportFormat::Json))),
+        ("/gateway/usage?", Ok((By::Key, ReportFormat::Json))),
+        ("/gateway/usage?format=csv&by=model&_=1", Ok((By::Model, ReportFormat::Csv))),
+        ("/gateway/usage?by=label:team", Ok((By::Label("team".to_owned()), ReportFormat::Json))),
+        ("/gateway/usage?by=label%3Ateam", Ok((By::Label("team".to_owned()), ReportFormat::Json))),
         ("/gateway/usage?by=label:", Err(Some("by"))),
         ("/gateway/usage?by=label", Err(Some("by"))),
         ("/gateway/usage?by=", Err(Some("by"))),
@@ -211,7 +211,7 @@ fn all_days_are_kept_at_full_size() {
     let largest = shared.iter().flatten().map(Vec::len).max().unwrap();
     let read = || shared.iter().flatten().map(|bytes| Totals::parse(bytes).unwrap());
     for (by, names) in [(By::Key, keys), (By::Day, MAX_DAYS as usize), (By::Label("team".to_owned()), 10)] {
-        let report = report(by.clone(), Form::Json, None, &read().collect::<Vec<_>>());
+        let report = report(by.clone(), ReportFormat::Json, None, &read().collect::<Vec<_>>());
         let lines = lines(&report);
         let lines = lines.as_array().unwrap();
         let each = (MAX_DAYS as usize * keys * models / names) as u64;
@@ -231,7 +231,7 @@ fn old_days_are_not_reported() {
     };
     // the first day's rows have not been reused
     let parts = [of(TODAY - MAX_DAYS), of(TODAY - MAX_DAYS + 1), of(TODAY)];
-    assert_eq!(lines(&report(By::Key, Form::Json, None, &parts)), json!([["a", 2, 2]]));
+    assert_eq!(lines(&report(By::Key, ReportFormat::Json, None, &parts)), json!([["a", 2, 2]]));
     assert_eq!(day_of(Duration::from_secs(86_400 * 5 + 7)), 5);
     assert_eq!(place_of(TODAY), place_of(TODAY - MAX_DAYS));
 }
@@ -247,7 +247,7 @@ fn reports_are_bounded() {
             totals
         })
         .collect();
-    let lines = lines(&report(By::Key, Form::Json, None, &parts));
+    let lines = lines(&report(By::Key, ReportFormat::Json, None, &parts));
     let other = lines.as_array().unwrap().iter().find(|line| line[0] == "other").unwrap();
     assert_eq!((lines.as_array().unwrap().len(), &other[1]), (MAX_LINES + 1, &json!(12 * 5000 - MAX_LINES)));
 }

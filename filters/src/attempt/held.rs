@@ -139,7 +139,7 @@ pub(super) enum Until {
 }
 
 /// The decision about a held answer.
-pub(super) enum Next {
+pub(super) enum HeldDecision {
     /// It stays held.
     Hold,
     /// It passes to the client.
@@ -159,36 +159,36 @@ pub(super) enum Next {
 impl Held {
     /// Judges the answer so far, `size` bytes; `end`: it is complete. `model`: the target's name of it. Without memory
     /// to read it, it passes unchanged.
-    pub fn look(&mut self, size: usize, end: bool, model: &str) -> Next {
+    pub fn look(&mut self, size: usize, end: bool, model: &str) -> HeldDecision {
         let before = std::mem::replace(&mut self.seen, size);
         match &mut self.until {
             Until::Event(first) => {
                 let Ok(bytes) = receive(before, size.saturating_sub(before)) else {
-                    return Next::Pass;
+                    return HeldDecision::Pass;
                 };
                 match first.chunk(&bytes, end) {
-                    Gate::Hold => Next::Hold,
-                    Gate::Commit => Next::Pass,
+                    Gate::Hold => HeldDecision::Hold,
+                    Gate::Commit => HeldDecision::Pass,
                     Gate::Reject(Fault::NotAStream) => {
                         self.until = Until::Unstreamed;
                         self.look(size, end, model)
                     }
                     Gate::Reject(Fault::ErrorEvent) => {
                         let refusal = first.refusal(model);
-                        Next::Fail(self.ending(refusal, Outcome::BadStream))
+                        HeldDecision::Fail(self.ending(refusal, Outcome::BadStream))
                     }
                     Gate::Reject(Fault::EmptyStream | Fault::Garbage) => {
-                        Next::Discard(self.ending(None, Outcome::BadStream))
+                        HeldDecision::Discard(self.ending(None, Outcome::BadStream))
                     }
                 }
             }
             Until::Whole { limit, endpoint, encoded, metered } => match (end, size <= *limit, *encoded) {
-                (_, false, false) => Next::PassUnjudged,
-                (_, false, true) | (true, true, true) => Next::Pass,
-                (false, true, _) => Next::Hold,
+                (_, false, false) => HeldDecision::PassUnjudged,
+                (_, false, true) | (true, true, true) => HeldDecision::Pass,
+                (false, true, _) => HeldDecision::Hold,
                 (true, true, false) => {
                     let Ok(body) = receive(0, size) else {
-                        return Next::Pass;
+                        return HeldDecision::Pass;
                     };
                     let meter = metered.map(|format| meter(&body, format));
                     let document = match &meter {
@@ -196,39 +196,39 @@ impl Held {
                         None => Document::judge(*endpoint, &body),
                     };
                     match document {
-                        Document::Answer => meter.map_or(Next::Pass, Next::PassMetered),
+                        Document::Answer => meter.map_or(HeldDecision::Pass, HeldDecision::PassMetered),
                         Document::Error | Document::Broken => self.reported(&body, model, Outcome::BadResponse),
                     }
                 }
             },
             // translated answers are judged in their own module
-            Until::Translated | Until::Document { .. } | Until::Foreign => Next::Hold,
-            Until::Unstreamed if !end && size <= MAX_HELD => Next::Hold,
+            Until::Translated | Until::Document { .. } | Until::Foreign => HeldDecision::Hold,
+            Until::Unstreamed if !end && size <= MAX_HELD => HeldDecision::Hold,
             Until::Unstreamed => match receive(0, size.min(MAX_HELD)) {
                 Ok(body) => self.reported(&body, model, Outcome::BadStream),
-                Err(NoMemory) => Next::Pass,
+                Err(NoMemory) => HeldDecision::Pass,
             },
-            Until::Error if !end && size <= MAX_HELD => Next::Hold,
+            Until::Error if !end && size <= MAX_HELD => HeldDecision::Hold,
             Until::Error => {
                 let body = receive(0, size.min(MAX_HELD)).unwrap_or_default(); // without a body the status must do
                 if matches!(self.status, 400 | 413) && is_context_length_exceeded(&body) {
-                    return Next::TooLong;
+                    return HeldDecision::TooLong;
                 }
                 let refusal = Refusal::judge(self.status, &body, model);
-                Next::Fail(self.ending(Some(refusal), refusal.outcome))
+                HeldDecision::Fail(self.ending(Some(refusal), refusal.outcome))
             }
         }
     }
 
     /// Judges an invalid answer with status 200 by the error that it reports.
-    fn reported(&self, body: &[u8], model: &str, otherwise: Outcome) -> Next {
+    fn reported(&self, body: &[u8], model: &str, otherwise: Outcome) -> HeldDecision {
         if is_context_length_exceeded(body) {
-            return Next::TooLong;
+            return HeldDecision::TooLong;
         }
         let ending = self.ending(Refusal::judge_reported(body, model), otherwise);
         match ending.outcome {
-            Outcome::ClientError => Next::Fail(ending),
-            _ => Next::Discard(ending),
+            Outcome::ClientError => HeldDecision::Fail(ending),
+            _ => HeldDecision::Discard(ending),
         }
     }
 

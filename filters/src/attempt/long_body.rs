@@ -11,27 +11,27 @@ use crate::host::{self, Buffer};
 use crate::incoming::PIECE;
 
 /// Why a body is not rewritten.
-pub(super) enum Failure {
+pub(super) enum RewriteFailure {
     /// There is no memory for a piece.
     NoMemory,
     /// It is not the body that was planned for, or Envoy refused.
     Changed,
 }
 
-impl From<NoMemory> for Failure {
+impl From<NoMemory> for RewriteFailure {
     fn from(NoMemory: NoMemory) -> Self {
-        Failure::NoMemory
+        RewriteFailure::NoMemory
     }
 }
 
-impl From<BodyChanged> for Failure {
+impl From<BodyChanged> for RewriteFailure {
     fn from(BodyChanged: BodyChanged) -> Self {
-        Failure::Changed
+        RewriteFailure::Changed
     }
 }
 
 /// Rewrites the `size` bytes in the buffer; `end`: they are the last ones.
-pub(super) fn rewrite(body: &mut BodyRewrite, size: usize, end: bool) -> Result<(), Failure> {
+pub(super) fn rewrite(body: &mut BodyRewrite, size: usize, end: bool) -> Result<(), RewriteFailure> {
     let touched = body.touched(size);
     if touched == 0 {
         return Ok(body.skip(size, end)?);
@@ -46,7 +46,7 @@ pub(super) fn rewrite(body: &mut BodyRewrite, size: usize, end: bool) -> Result<
     while left > 0 {
         let bytes = budget::receive(Purpose::Body, Buffer::RequestBody, 0, left.min(PIECE))?;
         if bytes.is_empty() {
-            return Err(Failure::Changed);
+            return Err(RewriteFailure::Changed);
         }
         left = left.saturating_sub(bytes.len());
         let length = bytes.len();
@@ -58,6 +58,6 @@ pub(super) fn rewrite(body: &mut BodyRewrite, size: usize, end: bool) -> Result<
     Ok(())
 }
 
-fn replaced(done: bool) -> Result<(), Failure> {
-    done.then_some(()).ok_or(Failure::Changed)
+fn replaced(done: bool) -> Result<(), RewriteFailure> {
+    done.then_some(()).ok_or(RewriteFailure::Changed)
 }

@@ -31,8 +31,8 @@ use crate::registry::{self, Expected};
 use crate::reply;
 use crate::types::{Action, HttpContext};
 use crate::waiting;
-use held::{Held, Next, ResponseHead, Until};
-use long_body::Failure;
+use held::{Held, HeldDecision, ResponseHead, Until};
+use long_body::RewriteFailure;
 use running::{prepare, RunningAttempt};
 pub use stalled::poll;
 
@@ -109,8 +109,8 @@ impl HttpContext for Attempt {
         if size > MAX_KEPT_BODY {
             return match long_body::rewrite(body, size, end) {
                 Ok(()) => Action::Continue,
-                Err(Failure::NoMemory) => self.out_of_memory(),
-                Err(Failure::Changed) => self.changed(),
+                Err(RewriteFailure::NoMemory) => self.out_of_memory(),
+                Err(RewriteFailure::Changed) => self.changed(),
             };
         }
         let exchange = sent.exchange.borrow();
@@ -302,23 +302,23 @@ impl Attempt {
         }
         let model = sent.model();
         match held.look(size, end, &model) {
-            Next::Hold => {
+            HeldDecision::Hold => {
                 self.state = AttemptState::Holding(sent, held);
                 Action::Pause
             }
-            next @ (Next::Pass | Next::PassUnjudged) => {
-                sent.exchange.borrow_mut().answer_unjudged(matches!(next, Next::PassUnjudged));
+            next @ (HeldDecision::Pass | HeldDecision::PassUnjudged) => {
+                sent.exchange.borrow_mut().answer_unjudged(matches!(next, HeldDecision::PassUnjudged));
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }
-            Next::PassMetered(meter) => {
+            HeldDecision::PassMetered(meter) => {
                 sent.exchange.borrow_mut().answer_metered(meter);
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }
-            Next::Fail(ending) => sent.fail(ending, &held),
-            Next::Discard(ending) => sent.discard(ending, Some(&held)),
-            Next::TooLong => sent.too_long(held.status),
+            HeldDecision::Fail(ending) => sent.fail(ending, &held),
+            HeldDecision::Discard(ending) => sent.discard(ending, Some(&held)),
+            HeldDecision::TooLong => sent.too_long(held.status),
         }
     }
 

@@ -10,7 +10,7 @@ use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
 use sluice::response_gate::FirstEvent;
 use sluice::routing::Ending;
-use sluice::splice::Splice;
+use sluice::splice::ModelNameRewriter;
 use sluice::wire_names::{CLUSTER, RETRY_HEADER};
 
 use super::failed_usage::FailedUsage;
@@ -43,7 +43,7 @@ pub(super) struct RunningAttempt {
     /// The translation of its answer, if there is one.
     pub translation: Option<Translation>,
     /// The reader of the passing answer, if something is read in it.
-    pub splice: Option<Splice>,
+    pub splice: Option<ModelNameRewriter>,
     /// The readers of both sides, if it wishes to go on as WebSocket.
     pub socket: Option<Box<Socket>>,
 }

@@ -5,7 +5,7 @@ use sluice::endpoint::Socket as Kind;
 use sluice::exchange::Exchange;
 use sluice::limits::prompt_tokens;
 use sluice::memory_budget::Purpose;
-use sluice::websocket::{ClientEvent, ClientFrames, Close, Message, ServerFrames, Strictness};
+use sluice::websocket::{ClientEvent, ClientFrames, ClientMessage, Close, ServerFrames, Strictness};
 
 use crate::budget::{self, NoMemory};
 use crate::data_version;
@@ -77,7 +77,7 @@ impl Socket {
 ///
 /// # Errors
 /// The connection must be closed.
-fn judge(shared: &SharedExchange, message: Message<'_>) -> Result<(), Close> {
+fn judge(shared: &SharedExchange, message: ClientMessage<'_>) -> Result<(), Close> {
     let mut exchange = shared.borrow_mut();
     let (strictness, Some(identity)) = (exchange.strictness(), exchange.identity().cloned()) else {
         return Ok(());
@@ -90,13 +90,13 @@ fn judge(shared: &SharedExchange, message: Message<'_>) -> Result<(), Close> {
         return Err(Close::policy("the API key has expired"));
     }
     let event = match message {
-        Message::Text(text) => ClientEvent::judge(text, strictness, &|model| identity.models.matches(model))?,
-        Message::Binary | Message::Large => {
+        ClientMessage::Text(text) => ClientEvent::judge(text, strictness, &|model| identity.models.matches(model))?,
+        ClientMessage::Binary | ClientMessage::Large => {
             let reads_all = exchange.names_models_later();
             match (message, strictness) {
                 (_, Strictness::All) if !reads_all => None,
-                (Message::Binary, Strictness::All) => None,
-                (Message::Binary, _) => return Err(Close::policy("a binary message cannot be checked")),
+                (ClientMessage::Binary, Strictness::All) => None,
+                (ClientMessage::Binary, _) => return Err(Close::policy("a binary message cannot be checked")),
                 (_, _) => return Err(Close::policy("a message over 4 MiB cannot be checked")),
             }
         }
@@ -111,7 +111,7 @@ fn judge(shared: &SharedExchange, message: Message<'_>) -> Result<(), Close> {
         }
     }
     if creates {
-        let length = if let Message::Text(text) = message { text.len() } else { 0 };
+        let length = if let ClientMessage::Text(text) = message { text.len() } else { 0 };
         limits::turn(&exchange, prompt_tokens(length)).map_err(|error| Close::policy(error.message))?;
     } else if is_over && limits::is_used_up(&exchange) {
         return Err(Close::policy("a limit of the key is used up"));

@@ -11,7 +11,7 @@ use crate::host::{self, text};
 use crate::revoked;
 
 /// What is known about a caller.
-pub(super) enum Caller {
+pub(super) enum Identification {
     /// The caller is known.
     Known(Rc<Identity>),
     /// It has sent a user name, and the password is being checked.
@@ -36,7 +36,7 @@ impl Callers<'_> {
     }
 
     /// Identifies the client, by the header of its SDK.
-    pub(super) fn identify(&self, presented: &[(&str, &str)]) -> Result<Caller, ApiError> {
+    pub(super) fn identify(&self, presented: &[(&str, &str)]) -> Result<Identification, ApiError> {
         let mut refusal = match presented {
             [] => ApiError::unauthorized(
                 "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
@@ -54,7 +54,7 @@ impl Callers<'_> {
             };
             match found {
                 Ok(identity) if self.is_revoked(&identity) => refusal = revoked::error(),
-                Ok(identity) => return Ok(Caller::Known(identity)),
+                Ok(identity) => return Ok(Identification::Known(identity)),
                 Err(KeyError::Expired) => refusal = ApiError::expired(KeyError::Expired.to_string()),
                 Err(KeyError::Unknown) if *name == "authorization" && key.is_none() => {
                     if let Some(caller) = self.log_in(value)? {
@@ -66,13 +66,13 @@ impl Callers<'_> {
         }
         match self.provided()? {
             Some(identity) if self.is_revoked(&identity) => Err(revoked::error()),
-            Some(identity) => Ok(Caller::Known(Rc::new(identity))),
+            Some(identity) => Ok(Identification::Known(Rc::new(identity))),
             None => Err(refusal),
         }
     }
 
     /// Asks for a user, where the client presents a name and a password.
-    fn log_in(&self, header: &str) -> Result<Option<Caller>, ApiError> {
+    fn log_in(&self, header: &str) -> Result<Option<Identification>, ApiError> {
         let (Some(verifier), Some((name, password))) = (self.verifier, credentials(header)) else {
             return Ok(None);
         };
@@ -83,10 +83,10 @@ impl Callers<'_> {
                 let user = self.auth.users.get(index).map(|user| user.identity.clone());
                 match user {
                     Some(identity) if self.is_revoked(&identity) => Err(revoked::error()),
-                    user => Ok(user.map(Caller::Known)),
+                    user => Ok(user.map(Identification::Known)),
                 }
             }
-            LoginOutcome::Checking => Ok(Some(Caller::Checking)),
+            LoginOutcome::Checking => Ok(Some(Identification::Checking)),
             LoginOutcome::Wait(time) => Err(ApiError::too_many_failures(time)),
             LoginOutcome::Busy => Err(ApiError::busy()),
         }

@@ -28,7 +28,7 @@ use crate::revoked;
 use crate::shared_limits::{self, Asked};
 use crate::types::{Action, HttpContext};
 
-use identify::{is_revoked, Caller, Callers};
+use identify::{is_revoked, Callers, Identification};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -246,8 +246,8 @@ impl HttpContext for Auth {
         let library = self.config.paths.library();
         let opened = Incoming::open(&self.config.auth.prefix, find, most, library, |presented| {
             match callers.identify(presented)? {
-                Caller::Known(identity) => Ok(Some(identity)),
-                Caller::Checking => {
+                Identification::Known(identity) => Ok(Some(identity)),
+                Identification::Checking => {
                     checking = true;
                     Ok(None)
                 }

@@ -6,7 +6,7 @@ use sluice::memory_budget::Purpose;
 
 use super::flights::Flight;
 use super::memory;
-use super::place::Place;
+use super::place::ModelCache;
 use super::services::{self, Kind, Write};
 use super::vectors::{self, Known};
 use crate::budget;
@@ -17,7 +17,7 @@ const STREAMED: usize = 16;
 
 /// An answer to keep. Its flight ends with it.
 pub struct Keeping {
-    place: Place,
+    place: ModelCache,
     key: CacheKey,
     flight: Option<Flight>,
     /// What similar requests will find it by.
@@ -38,7 +38,7 @@ enum State {
 
 impl Keeping {
     /// The answer to a request that has missed.
-    pub fn new(place: Place, key: CacheKey, flight: Option<Flight>, known: Option<Known>) -> Self {
+    pub fn new(place: ModelCache, key: CacheKey, flight: Option<Flight>, known: Option<Known>) -> Self {
         Keeping { place, key, flight, known, bytes: Vec::new(), state: State::Arriving }
     }
 

@@ -25,7 +25,7 @@ use super::flights::{Flight, Wait};
 use super::hit::Answer;
 use super::keeping::Keeping;
 use super::memory::{self, TakenOff};
-use super::place::Place;
+use super::place::ModelCache;
 use super::services::{self, Heard, Kind};
 use super::vectors::Compared;
 use crate::chain;
@@ -50,11 +50,11 @@ pub enum Looked {
 
 /// A request on its way.
 pub struct Pending {
-    pub(super) place: Place,
+    pub(super) place: ModelCache,
     key: CacheKey,
     control: CacheControl,
     pub(super) context: u32,
-    step: Step,
+    step: LookupStep,
     /// What it is compared by, if the model has a semantic cache.
     pub(super) compared: Option<Compared>,
     /// The known entry, which will not do.
@@ -62,7 +62,7 @@ pub struct Pending {
 }
 
 /// What it waits for.
-pub(super) enum Step {
+pub(super) enum LookupStep {
     /// Nothing yet.
     Begins,
     /// Redis's answer.
@@ -82,7 +82,7 @@ pub(super) enum Step {
 }
 
 /// What Redis has told.
-enum Told {
+enum RedisAnswer {
     /// An entry that will do.
     Entry(Entry),
     /// It has no usable entry.
@@ -94,13 +94,13 @@ enum Told {
 impl Drop for Pending {
     fn drop(&mut self) {
         match self.step {
-            Step::Begins | Step::Waiting(_) => {}
-            Step::Asking
-            | Step::Embedding
-            | Step::Searching
-            | Step::AskingSimilar(_)
-            | Step::AskingAgain(_)
-            | Step::AskingLast => services::forget(self.context),
+            LookupStep::Begins | LookupStep::Waiting(_) => {}
+            LookupStep::Asking
+            | LookupStep::Embedding
+            | LookupStep::Searching
+            | LookupStep::AskingSimilar(_)
+            | LookupStep::AskingAgain(_)
+            | LookupStep::AskingLast => services::forget(self.context),
         }
     }
 }
@@ -111,7 +111,7 @@ pub fn look(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Looked 
     if !table.has_caches || exchange.is_passed() {
         return Looked::Off;
     }
-    let Some(place) = table.find(exchange.model_name()).map(|model| Place { table: table.clone(), model }) else {
+    let Some(place) = table.find(exchange.model_name()).map(|model| ModelCache { table: table.clone(), model }) else {
         return Looked::Off;
     };
     let Some(policy) = place.policy() else {
@@ -126,7 +126,7 @@ pub fn look(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Looked 
         return Looked::Miss(None);
     };
     let compared = comparison.map(|comparison| Compared { comparison, vector: None });
-    let pending = Pending { place, key, control, context, step: Step::Begins, compared, gone: None };
+    let pending = Pending { place, key, control, context, step: LookupStep::Begins, compared, gone: None };
     go_on(Box::new(pending), shared)
 }
 
@@ -163,37 +163,37 @@ fn key_of(exchange: &Exchange, policy: &CachePolicy) -> Option<(CacheKey, Option
 /// Goes on with a request, after what it has waited for.
 pub fn go_on(mut pending: Box<Pending>, shared: &SharedExchange) -> Looked {
     let now = host::now();
-    let step = std::mem::replace(&mut pending.step, Step::Begins);
+    let step = std::mem::replace(&mut pending.step, LookupStep::Begins);
     match step {
-        Step::Begins if pending.control.no_cache => pending.miss(None, shared),
-        Step::Begins => match pending.redis() {
+        LookupStep::Begins if pending.control.no_cache => pending.miss(None, shared),
+        LookupStep::Begins => match pending.redis() {
             None => pending.look_in_memory(now, shared),
-            Some(_) => pending.ask(Step::Asking, shared),
+            Some(_) => pending.ask(LookupStep::Asking, shared),
         },
-        Step::Embedding => pending.embedded(now, shared),
-        Step::Searching => pending.searched(now, shared),
-        Step::AskingSimilar(similar) => match pending.heard(&similar.key, now) {
-            None => pending.stay(Step::AskingSimilar(similar)),
-            Some(Told::Entry(entry)) => pending.hit(entry, Some(similar.similarity), now, shared),
-            Some(Told::Nothing | Told::Away) => pending.take_off(now, shared),
+        LookupStep::Embedding => pending.embedded(now, shared),
+        LookupStep::Searching => pending.searched(now, shared),
+        LookupStep::AskingSimilar(similar) => match pending.heard(&similar.key, now) {
+            None => pending.stay(LookupStep::AskingSimilar(similar)),
+            Some(RedisAnswer::Entry(entry)) => pending.hit(entry, Some(similar.similarity), now, shared),
+            Some(RedisAnswer::Nothing | RedisAnswer::Away) => pending.take_off(now, shared),
         },
-        Step::Asking => match pending.heard(&pending.key, now) {
-            None => pending.stay(Step::Asking),
-            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
-            Some(Told::Nothing) => pending.look_for_similar(now, shared),
-            Some(Told::Away) => pending.miss(None, shared),
+        LookupStep::Asking => match pending.heard(&pending.key, now) {
+            None => pending.stay(LookupStep::Asking),
+            Some(RedisAnswer::Entry(entry)) => pending.hit(entry, None, now, shared),
+            Some(RedisAnswer::Nothing) => pending.look_for_similar(now, shared),
+            Some(RedisAnswer::Away) => pending.miss(None, shared),
         },
-        Step::AskingAgain(flight) => match pending.heard(&pending.key, now) {
-            None => pending.stay(Step::AskingAgain(flight)),
-            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
-            Some(Told::Nothing | Told::Away) => pending.miss(Some(flight), shared),
+        LookupStep::AskingAgain(flight) => match pending.heard(&pending.key, now) {
+            None => pending.stay(LookupStep::AskingAgain(flight)),
+            Some(RedisAnswer::Entry(entry)) => pending.hit(entry, None, now, shared),
+            Some(RedisAnswer::Nothing | RedisAnswer::Away) => pending.miss(Some(flight), shared),
         },
-        Step::AskingLast => match pending.heard(&pending.key, now) {
-            None => pending.stay(Step::AskingLast),
-            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
-            Some(Told::Nothing | Told::Away) => pending.miss(None, shared),
+        LookupStep::AskingLast => match pending.heard(&pending.key, now) {
+            None => pending.stay(LookupStep::AskingLast),
+            Some(RedisAnswer::Entry(entry)) => pending.hit(entry, None, now, shared),
+            Some(RedisAnswer::Nothing | RedisAnswer::Away) => pending.miss(None, shared),
         },
-        Step::Waiting(wait) => pending.waited(&wait, now, shared),
+        LookupStep::Waiting(wait) => pending.waited(&wait, now, shared),
     }
 }
 
@@ -210,34 +210,34 @@ impl Pending {
         self.place.policy().map_or(Duration::ZERO, |policy| policy.time)
     }
 
-    pub(super) fn stay(mut self: Box<Self>, step: Step) -> Looked {
+    pub(super) fn stay(mut self: Box<Self>, step: LookupStep) -> Looked {
         self.step = step;
         chain::wait_for_wake();
         Looked::Waits(self)
     }
 
     /// Asks Redis. If it is known to be away, the request goes on: nobody can hand it an answer.
-    pub(super) fn ask(self: Box<Self>, step: Step, shared: &SharedExchange) -> Looked {
-        let key = if let Step::AskingSimilar(similar) = &step { &similar.key } else { &self.key };
+    pub(super) fn ask(self: Box<Self>, step: LookupStep, shared: &SharedExchange) -> Looked {
+        let key = if let LookupStep::AskingSimilar(similar) = &step { &similar.key } else { &self.key };
         let asked = self.redis().is_some_and(|(cluster, timeout)| {
             services::ask(Kind::Store, &webdis::get(cluster, key, timeout), MAX_VALUE, self.context)
         });
         match (asked, step) {
             (true, step) => self.stay(step),
-            (false, Step::AskingAgain(flight)) => self.miss(Some(flight), shared),
+            (false, LookupStep::AskingAgain(flight)) => self.miss(Some(flight), shared),
             (false, _) => self.miss(None, shared),
         }
     }
 
     /// Redis's answer; `None` if there is none yet.
-    fn heard(&self, key: &CacheKey, now: Duration) -> Option<Told> {
+    fn heard(&self, key: &CacheKey, now: Duration) -> Option<RedisAnswer> {
         Some(match services::heard(self.context)? {
             Heard::Found(bytes) => {
                 let entry = Entry::decode(&bytes, key).filter(|entry| self.accepts(entry, now));
-                entry.map_or(Told::Nothing, Told::Entry)
+                entry.map_or(RedisAnswer::Nothing, RedisAnswer::Entry)
             }
-            Heard::Nothing => Told::Nothing,
-            Heard::Away => Told::Away,
+            Heard::Nothing => RedisAnswer::Nothing,
+            Heard::Away => RedisAnswer::Away,
         })
     }
 
@@ -277,7 +277,7 @@ impl Pending {
                 let flight = Flight::new(owner, &self.key, memory);
                 match self.redis() {
                     None => self.miss(Some(flight), shared),
-                    Some(_) => self.ask(Step::AskingAgain(flight), shared),
+                    Some(_) => self.ask(LookupStep::AskingAgain(flight), shared),
                 }
             }
             TakenOff::Flying => self.wait(now, shared),
@@ -289,7 +289,7 @@ impl Pending {
     fn wait(self: Box<Self>, now: Duration, shared: &SharedExchange) -> Looked {
         let patience = self.place.policy().map_or(Duration::ZERO, |policy| policy.wait);
         match Wait::new(self.context, &self.key, self.place.memory(), now + patience) {
-            Some(wait) => self.stay(Step::Waiting(wait)),
+            Some(wait) => self.stay(LookupStep::Waiting(wait)),
             None => self.miss(None, shared),
         }
     }
@@ -299,7 +299,7 @@ impl Pending {
         if self.redis().is_some() {
             return match wait.is_over(now) {
                 true => self.miss(None, shared),
-                false => self.ask(Step::AskingLast, shared),
+                false => self.ask(LookupStep::AskingLast, shared),
             };
         }
         let found = memory::find(&self.key, self.place.memory(), self.time(), now);

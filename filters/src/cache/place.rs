@@ -7,12 +7,12 @@ use sluice::routing::Table;
 
 /// A model's cache.
 #[derive(Clone)]
-pub struct Place {
+pub struct ModelCache {
     pub table: Rc<Table>,
     pub model: usize,
 }
 
-impl Place {
+impl ModelCache {
     /// The cache's settings.
     pub fn policy(&self) -> Option<&CachePolicy> {
         self.table.models().get(self.model)?.cache.as_deref()

@@ -6,7 +6,7 @@ use sluice::cache::semantic::{chroma, Semantic, Similar};
 use sluice::cache::Found;
 use sluice::embeddings;
 
-use super::lookup::{Looked, Pending, Step};
+use super::lookup::{Looked, LookupStep, Pending};
 use super::services::{self, Heard, Kind};
 use super::{memory, vectors};
 use crate::registry::SharedExchange;
@@ -23,7 +23,7 @@ impl Pending {
             compared.vector.is_none() && services::ask(Kind::Semantic, &callout(), embeddings::MAX_ANSWER, self.context)
         });
         match asked {
-            true => self.stay(Step::Embedding),
+            true => self.stay(LookupStep::Embedding),
             false => self.take_off(now, shared),
         }
     }
@@ -31,7 +31,7 @@ impl Pending {
     /// The vector is there, or it cannot be had.
     pub(super) fn embedded(mut self: Box<Self>, now: Duration, shared: &SharedExchange) -> Looked {
         let vector = match services::heard(self.context) {
-            None => return self.stay(Step::Embedding),
+            None => return self.stay(LookupStep::Embedding),
             Some(Heard::Found(bytes)) => embeddings::read(200, &bytes, 1).map(|mut vectors| vectors.pop()),
             Some(Heard::Nothing | Heard::Away) => Ok(None),
         };
@@ -56,7 +56,7 @@ impl Pending {
         compared.vector = Some(vector);
         match known {
             Some(similar) => self.fetch(similar, now, shared),
-            None if is_asked => self.stay(Step::Searching),
+            None if is_asked => self.stay(LookupStep::Searching),
             None => self.take_off(now, shared),
         }
     }
@@ -64,7 +64,7 @@ impl Pending {
     /// Handles the vector database's answer.
     pub(super) fn searched(self: Box<Self>, now: Duration, shared: &SharedExchange) -> Looked {
         let bytes = match services::heard(self.context) {
-            None => return self.stay(Step::Searching),
+            None => return self.stay(LookupStep::Searching),
             Some(Heard::Found(bytes)) => bytes,
             Some(Heard::Nothing | Heard::Away) => return self.take_off(now, shared),
         };
@@ -89,7 +89,7 @@ impl Pending {
     /// Reads the answer to a similar request.
     fn fetch(self: Box<Self>, similar: Similar, now: Duration, shared: &SharedExchange) -> Looked {
         if self.redis().is_some() {
-            return self.ask(Step::AskingSimilar(similar), shared);
+            return self.ask(LookupStep::AskingSimilar(similar), shared);
         }
         let found = memory::find(&similar.key, self.place.memory(), self.time(), now);
         let entry = match found {

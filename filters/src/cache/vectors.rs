@@ -9,7 +9,7 @@ use sluice::cache::CacheKey;
 use sluice::embeddings::Vector;
 use sluice::memory_budget::Purpose;
 
-use super::place::Place;
+use super::place::ModelCache;
 use super::services::{self, Kind, Write};
 use crate::budget;
 
@@ -43,13 +43,13 @@ impl Compared {
 }
 
 /// The most similar request in this worker's memory.
-pub fn find(place: &Place, semantic: &Semantic, group: Group, vector: &Vector, now: Duration) -> Option<Similar> {
+pub fn find(place: &ModelCache, semantic: &Semantic, group: Group, vector: &Vector, now: Duration) -> Option<Similar> {
     let time = place.policy()?.time;
     INDEXES.with_borrow(|indexes| indexes.get(place.name())?.find(group, vector, semantic.threshold, (now, time)))
 }
 
 /// Forgets a request whose answer is no longer kept.
-pub fn forget(place: &Place, key: &CacheKey) {
+pub fn forget(place: &ModelCache, key: &CacheKey) {
     INDEXES.with_borrow_mut(|indexes| {
         if let Some(index) = indexes.get_mut(place.name()) {
             index.forget(key);
@@ -58,7 +58,7 @@ pub fn forget(place: &Place, key: &CacheKey) {
 }
 
 /// The answer to a request is kept.
-pub fn keep(place: &Place, key: &CacheKey, known: Known, now: Duration) {
+pub fn keep(place: &ModelCache, key: &CacheKey, known: Known, now: Duration) {
     let Some((policy, semantic)) = place.policy().and_then(|policy| Some((policy, policy.semantic.as_deref()?))) else {
         return;
     };

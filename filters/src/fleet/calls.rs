@@ -22,13 +22,13 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 const PAUSE_AT_START: Duration = Duration::from_millis(100);
 
 thread_local! {
-    static CALL: RefCell<Option<Call>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<RunningQuestion>> = const { RefCell::new(None) };
     /// When this worker looks again whether it is time for a question.
     static NEXT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// The running question of this worker.
-struct Call {
+struct RunningQuestion {
     token: u32,
     question: Question,
     service: Rc<LedgerService>,
@@ -95,7 +95,7 @@ fn ask(service: &Rc<LedgerService>, question: Question, progress: &Progress, now
     match send(service, method, &path, &body, timeout) {
         Some(token) => {
             let until = now + timeout + GRACE;
-            CALL.set(Some(Call { token, question, service: service.clone(), until }));
+            CALL.set(Some(RunningQuestion { token, question, service: service.clone(), until }));
             if !progress.is_over() {
                 update(|progress| progress.begin(now));
             }
@@ -111,7 +111,7 @@ fn ask(service: &Rc<LedgerService>, question: Question, progress: &Progress, now
 }
 
 /// What follows an answer.
-enum Next {
+enum AfterCall {
     /// Another question, at once.
     Ask(Question),
     /// A pause.
@@ -122,7 +122,7 @@ enum Next {
 
 /// Takes the question that is answered by this call, if it is one of these.
 pub(super) fn answered(token: u32, read: impl FnOnce() -> Reply) {
-    let is_mine = |call: &mut Call| call.token == token;
+    let is_mine = |call: &mut RunningQuestion| call.token == token;
     let Some(call) = CALL.with_borrow_mut(|call| call.take_if(is_mine)) else {
         return;
     };
@@ -134,13 +134,13 @@ pub(super) fn answered(token: u32, read: impl FnOnce() -> Reply) {
         Question::Tell(change) => told(service, &reply, change),
     };
     match next {
-        Next::Ask(question) => {
+        AfterCall::Ask(question) => {
             if let Some(progress) = put_off(now + TIMEOUT + GRACE) {
                 ask(service, question, &progress, now);
             }
         }
-        Next::Pause => pause(now, PAUSE),
-        Next::Retry => retry(now),
+        AfterCall::Pause => pause(now, PAUSE),
+        AfterCall::Retry => retry(now),
     }
 }
 
@@ -161,10 +161,10 @@ fn retry(now: Duration) {
 }
 
 /// Takes over what other Envoys have revoked and restored.
-fn learn(service: &LedgerService, reply: &Reply, now: Duration) -> Next {
+fn learn(service: &LedgerService, reply: &Reply, now: Duration) -> AfterCall {
     let Some(changes) = Changes::read(&reply.body) else {
         failed(service, "revocations", reply.status);
-        return Next::Retry;
+        return AfterCall::Retry;
     };
     if !changes.is_empty() {
         let unsent: Unsent = shared_data::record(UNSENT_REVOCATIONS);
@@ -173,7 +173,7 @@ fn learn(service: &LedgerService, reply: &Reply, now: Duration) -> Next {
             Ok(Err(full)) => complain(service, "full", &format!("not every revoked key is known here: {full}")),
             Err(error) => {
                 complain(service, "revocations", &error.message);
-                return Next::Retry;
+                return AfterCall::Retry;
             }
         }
     }
@@ -182,20 +182,20 @@ fn learn(service: &LedgerService, reply: &Reply, now: Duration) -> Next {
         Changed::Write
     });
     match progress {
-        _ if changes.more => Next::Ask(Question::Revocations),
-        Some(progress) if !progress.is_over() => Next::Ask(Question::Windows),
-        _ => Next::Pause,
+        _ if changes.more => AfterCall::Ask(Question::Revocations),
+        Some(progress) if !progress.is_over() => AfterCall::Ask(Question::Windows),
+        _ => AfterCall::Pause,
     }
 }
 
 /// Takes over the usage from before the start, and lets the requests pass.
-fn seed(service: &LedgerService, reply: &Reply, now: Duration) -> Next {
+fn seed(service: &LedgerService, reply: &Reply, now: Duration) -> AfterCall {
     let Some(windows) = Windows::read(&reply.body) else {
         failed(service, "windows", reply.status);
-        return Next::Retry;
+        return AfterCall::Retry;
     };
     if is_ready() {
-        return Next::Pause; // the requests did not wait so long, and have been counted
+        return AfterCall::Pause; // the requests did not wait so long, and have been counted
     }
     let mut subjects = 0;
     for (subject, record) in windows.iter() {
@@ -213,13 +213,13 @@ fn seed(service: &LedgerService, reply: &Reply, now: Duration) -> Next {
         ),
     }
     wake_all();
-    Next::Pause
+    AfterCall::Pause
 }
 
 /// The ledger knows a change, or will never take it.
-fn told(service: &LedgerService, reply: &Reply, change: &RevocationChange) -> Next {
+fn told(service: &LedgerService, reply: &Reply, change: &RevocationChange) -> AfterCall {
     match settle(service, reply, change) {
-        Some(_) => Next::Ask(Question::Revocations),
-        None => Next::Retry,
+        Some(_) => AfterCall::Ask(Question::Revocations),
+        None => AfterCall::Retry,
     }
 }

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use sluice::codec::Changed;
-use sluice::fleet::{LedgerService, Progress, Stage};
+use sluice::fleet::{LedgerService, Progress, Readiness};
 use sluice::guard::checks::Failures;
 use sluice::wire_names::LEDGER_PROGRESS;
 
@@ -43,7 +43,7 @@ pub fn is_ready() -> bool {
 }
 
 /// Whether and when the limits have begun with the ledger's usage.
-pub fn stage() -> (Stage, Duration) {
+pub fn stage() -> (Readiness, Duration) {
     progress().stage()
 }
 

@@ -18,7 +18,7 @@ use sluice::guard::api::Failure;
 use sluice::guard::checks::{CheckPhase, CheckRun};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::BodyRewriting;
-use sluice::parsed_request::Change;
+use sluice::parsed_request::ChangedString;
 use sluice::usage::Framing;
 use sluice::wire_names::GUARD_HEADER;
 
@@ -85,7 +85,7 @@ enum GuardState {
     /// The request is being rewritten.
     Rewriting(Box<BodyRewriting>),
     /// That has ended.
-    Rewritten(Result<(Vec<u8>, Vec<Change>), Unwritten>),
+    Rewritten(Result<(Vec<u8>, Vec<ChangedString>), Unwritten>),
     /// It has gone on.
     Passed,
     /// The request is refused; its body is read before the client is answered.

@@ -5,7 +5,7 @@ use sluice::error::ApiError;
 use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRun, CheckSubject, PassageText};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts::Extracted;
-use sluice::parsed_request::Change;
+use sluice::parsed_request::ChangedString;
 
 use super::calls::PendingRun;
 use super::config::Config;
@@ -121,7 +121,7 @@ pub(super) fn refusal(unwritten: &Unwritten) -> ApiError {
 ///
 /// # Errors
 /// It must not be sent.
-pub(super) fn send_on((body, changes): (Vec<u8>, Vec<Change>), shared: &SharedExchange) -> Result<(), ApiError> {
+pub(super) fn send_on((body, changes): (Vec<u8>, Vec<ChangedString>), shared: &SharedExchange) -> Result<(), ApiError> {
     if shared.borrow().parsed().is_some_and(|parsed| parsed.form.is_some()) {
         return shared.borrow_mut().rewrite(body, &changes);
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::check;
 use crate::dynamic::{Admin, Files, Running};
 use crate::render::{environment, Split, BOOTSTRAP, CLUSTERS, FILES};
-use crate::source::{interval, Configuration, Place, Source, Update};
+use crate::source::{interval, Configuration, Location, Source, Update};
 use crate::stop::Stop;
 use crate::{file, Failure};
 
@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     /// Where the short file or Envoy's files are: file:PATH, etcd:URL/KEY or exec:COMMAND.
     #[arg(long)]
-    from: Place,
+    from: Location,
     /// The directory for Envoy's files.
     #[arg(long)]
     dir: PathBuf,
@@ -77,7 +77,7 @@ pub(crate) fn run(command: &Watch) -> Result<(), Failure> {
 }
 
 struct Watched<'a> {
-    place: &'a Place,
+    place: &'a Location,
     directory: PathBuf,
     /// Where Envoy finds the directory.
     at: String,

@@ -153,8 +153,8 @@ impl Tree {
         let mut tree = self;
         for step in steps(path) {
             let next = match &step {
-                Step::Field(name) => tree.get(name),
-                Step::Index(index) => tree.items().get(*index),
+                PathStep::Field(name) => tree.get(name),
+                PathStep::Index(index) => tree.items().get(*index),
             };
             match next {
                 Some(next) => tree = next,
@@ -165,13 +165,13 @@ impl Tree {
     }
 }
 
-enum Step {
+enum PathStep {
     Field(String),
     Index(usize),
 }
 
 /// The parts of a path in the core's format.
-fn steps(path: &str) -> Vec<Step> {
+fn steps(path: &str) -> Vec<PathStep> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
@@ -179,16 +179,16 @@ fn steps(path: &str) -> Vec<Step> {
             let mut names = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
             let Some(Ok(name)) = names.next() else { break };
             rest = quoted.get(names.byte_offset()..).unwrap_or_default().trim_start_matches(']');
-            steps.push(Step::Field(name));
+            steps.push(PathStep::Field(name));
         } else if let Some((index, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             let Ok(index) = index.parse() else { break };
-            steps.push(Step::Index(index));
+            steps.push(PathStep::Index(index));
             rest = after;
         } else {
             let field = rest.strip_prefix('.').unwrap_or(rest);
             let end = field.find(['.', '[']).unwrap_or(field.len());
             let (name, after) = field.split_at(end);
-            steps.push(Step::Field(name.to_owned()));
+            steps.push(PathStep::Field(name.to_owned()));
             rest = after;
         }
     }

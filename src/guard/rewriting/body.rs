@@ -9,7 +9,7 @@ use crate::guard::texts::{Echo, Extracted, Passage, PassageKind};
 use crate::guard::work::Work;
 use crate::guard::Speaker;
 use crate::order::by_number;
-use crate::parsed_request::Change;
+use crate::parsed_request::ChangedString;
 
 /// This many bytes are copied in the time that rewriting one byte of text takes.
 const COPIED: usize = 64;
@@ -46,13 +46,13 @@ pub struct BodyRewriting {
     /// The size of the rewritten texts so far, in bytes.
     written: usize,
     splices: Vec<Splice>,
-    changes: Vec<Change>,
+    changes: Vec<ChangedString>,
     out: Vec<u8>,
 }
 
 /// A part of the body, and what replaces it.
 struct Splice {
-    change: Change,
+    change: ChangedString,
     json: String,
 }
 
@@ -280,7 +280,7 @@ impl BodyRewriting {
     }
 
     /// The same, and what has changed in it.
-    pub fn finish_changes(self) -> (Vec<u8>, Vec<Change>) {
+    pub fn finish_changes(self) -> (Vec<u8>, Vec<ChangedString>) {
         (self.out, self.changes)
     }
 }
@@ -288,7 +288,7 @@ impl BodyRewriting {
 impl Splice {
     /// `text`: the lengths of the text before and after.
     fn new(range: Range<usize>, text: (usize, usize), json: String) -> Self {
-        Splice { change: Change { range, length: json.len(), text }, json }
+        Splice { change: ChangedString { range, length: json.len(), text }, json }
     }
 }
 

@@ -23,5 +23,5 @@ pub use record::{NoRecord, Record, Sums, UsageKey};
 pub use revocation::RevokedId;
 pub use server::serve;
 pub use store::{open, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
-pub use usage::{Form, Query, Table};
+pub use usage::{Query, ReportFormat, Table};
 pub use windows::windows;

@@ -82,7 +82,7 @@ impl Column {
 
 /// The answer's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ReportFormat {
     /// An object with `rows`.
     Json,
     /// Comma-separated values with a line of names.
@@ -97,7 +97,7 @@ pub struct Query {
     /// The first day, since the epoch, and the first day after the range.
     days: (i64, i64),
     /// The answer's format.
-    pub form: Form,
+    pub form: ReportFormat,
 }
 
 impl Query {
@@ -109,7 +109,7 @@ impl Query {
     /// The invalid parameter, and its allowed values.
     pub fn read<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>, today: i64) -> Result<Self, String> {
         let first = month_of(today);
-        let mut query = Query { by: Vec::new(), only: Vec::new(), days: (first, i64::MAX), form: Form::Json };
+        let mut query = Query { by: Vec::new(), only: Vec::new(), days: (first, i64::MAX), form: ReportFormat::Json };
         let mut chosen = None;
         for (name, value) in parameters {
             let day = |text: &str| read_day(text).ok_or(format!("{name}: {text:?} is no day such as 2026-11-27"));
@@ -122,8 +122,8 @@ impl Query {
                 }
                 "format" => {
                     query.form = match value {
-                        "json" => Form::Json,
-                        "csv" => Form::Csv,
+                        "json" => ReportFormat::Json,
+                        "csv" => ReportFormat::Csv,
                         _ => return Err(format!("format: {value:?} is neither json nor csv")),
                     }
                 }

@@ -8,7 +8,7 @@
 //! | `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `is defined`, `is not defined` |
 //! | filters: `upper`, `lower`, `trim`, `length`, `join(", ")`, `default("...")` |
 
-use super::tokens::Token;
+use super::tokens::TemplateWord;
 
 /// The deepest accepted nesting of brackets.
 const MAX_BRACKETS: usize = 16;
@@ -20,7 +20,7 @@ pub(super) enum Expression {
     Flag(bool),
     Nothing,
     /// A variable, and the fields and indices after it.
-    Path(Vec<Step>),
+    Path(Vec<PathStep>),
     Not(Box<Expression>),
     And(Box<Expression>, Box<Expression>),
     Or(Box<Expression>, Box<Expression>),
@@ -30,7 +30,7 @@ pub(super) enum Expression {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Field(String),
     Index(usize),
 }
@@ -60,25 +60,25 @@ const KEYWORDS: [&str; 5] = ["and", "or", "not", "in", "is"];
 
 /// Reads the words of one expression.
 pub(super) struct Words {
-    tokens: std::vec::IntoIter<Token>,
-    next: Option<Token>,
+    tokens: std::vec::IntoIter<TemplateWord>,
+    next: Option<TemplateWord>,
     brackets: usize,
 }
 
 impl Words {
-    pub fn new(tokens: Vec<Token>) -> Self {
+    pub fn new(tokens: Vec<TemplateWord>) -> Self {
         let mut tokens = tokens.into_iter();
         let next = tokens.next();
         Words { tokens, next, brackets: 0 }
     }
 
-    fn take(&mut self) -> Option<Token> {
+    fn take(&mut self) -> Option<TemplateWord> {
         std::mem::replace(&mut self.next, self.tokens.next())
     }
 
     /// Takes the next word if it is this name.
     pub fn takes_name(&mut self, name: &str) -> bool {
-        let is_next = matches!(&self.next, Some(Token::Name(next)) if next == name);
+        let is_next = matches!(&self.next, Some(TemplateWord::Name(next)) if next == name);
         if is_next {
             self.take();
         }
@@ -86,7 +86,7 @@ impl Words {
     }
 
     fn takes_symbol(&mut self, symbol: &str) -> bool {
-        let is_next = matches!(&self.next, Some(Token::Symbol(next)) if *next == symbol);
+        let is_next = matches!(&self.next, Some(TemplateWord::Symbol(next)) if *next == symbol);
         if is_next {
             self.take();
         }
@@ -96,7 +96,7 @@ impl Words {
     /// The next word, which must be a variable's name.
     pub fn name(&mut self) -> Result<String, String> {
         match self.take() {
-            Some(Token::Name(name)) if !KEYWORDS.contains(&name.as_str()) => Ok(name),
+            Some(TemplateWord::Name(name)) if !KEYWORDS.contains(&name.as_str()) => Ok(name),
             Some(_) | None => Err("a name is missing".to_owned()),
         }
     }
@@ -105,9 +105,9 @@ impl Words {
     pub fn end(&mut self) -> Result<(), String> {
         match self.take() {
             None => Ok(()),
-            Some(Token::Name(word)) => Err(format!("`{word}` is not expected here")),
-            Some(Token::Symbol(word)) => Err(format!("`{word}` is not expected here")),
-            Some(Token::Text(_) | Token::Number(_)) => Err("a value is not expected here".to_owned()),
+            Some(TemplateWord::Name(word)) => Err(format!("`{word}` is not expected here")),
+            Some(TemplateWord::Symbol(word)) => Err(format!("`{word}` is not expected here")),
+            Some(TemplateWord::Text(_) | TemplateWord::Number(_)) => Err("a value is not expected here".to_owned()),
         }
     }
 
@@ -223,34 +223,34 @@ impl Words {
 
     fn primary(&mut self) -> Result<Expression, String> {
         match self.take() {
-            Some(Token::Text(text)) => Ok(Expression::Text(text)),
-            Some(Token::Number(number)) => Ok(Expression::Number(number)),
-            Some(Token::Symbol("(")) => self.nested(),
-            Some(Token::Name(name)) => match name.as_str() {
+            Some(TemplateWord::Text(text)) => Ok(Expression::Text(text)),
+            Some(TemplateWord::Number(number)) => Ok(Expression::Number(number)),
+            Some(TemplateWord::Symbol("(")) => self.nested(),
+            Some(TemplateWord::Name(name)) => match name.as_str() {
                 "true" | "True" => Ok(Expression::Flag(true)),
                 "false" | "False" => Ok(Expression::Flag(false)),
                 "none" | "None" | "null" => Ok(Expression::Nothing),
                 word if KEYWORDS.contains(&word) => Err(format!("a value is missing before `{word}`")),
                 _ => self.path(name),
             },
-            Some(Token::Symbol(symbol)) => Err(format!("`{symbol}` is not expected here")),
+            Some(TemplateWord::Symbol(symbol)) => Err(format!("`{symbol}` is not expected here")),
             None => Err("a value is missing".to_owned()),
         }
     }
 
     fn path(&mut self, first: String) -> Result<Expression, String> {
-        let mut steps = vec![Step::Field(first)];
+        let mut steps = vec![PathStep::Field(first)];
         loop {
             if self.takes_symbol(".") {
                 steps.push(match self.take() {
-                    Some(Token::Name(name)) => Step::Field(name),
-                    Some(Token::Number(index)) => index_step(index)?,
+                    Some(TemplateWord::Name(name)) => PathStep::Field(name),
+                    Some(TemplateWord::Number(index)) => index_step(index)?,
                     _ => return Err("a field's name is missing after `.`".to_owned()),
                 });
             } else if self.takes_symbol("[") {
                 steps.push(match self.take() {
-                    Some(Token::Text(name)) => Step::Field(name),
-                    Some(Token::Number(index)) => index_step(index)?,
+                    Some(TemplateWord::Text(name)) => PathStep::Field(name),
+                    Some(TemplateWord::Number(index)) => index_step(index)?,
                     _ => return Err("a text or a number is missing after `[`".to_owned()),
                 });
                 if !self.takes_symbol("]") {
@@ -263,6 +263,6 @@ impl Words {
     }
 }
 
-fn index_step(index: i64) -> Result<Step, String> {
-    usize::try_from(index).map(Step::Index).map_err(|_| format!("{index} is too large for an index"))
+fn index_step(index: i64) -> Result<PathStep, String> {
+    usize::try_from(index).map(PathStep::Index).map_err(|_| format!("{index} is too large for an index"))
 }

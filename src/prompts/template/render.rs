@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::expression::{Comparison, Expression, Filter, Step};
+use super::expression::{Comparison, Expression, Filter, PathStep};
 use super::Node;
 
 /// The variables of a template, by name.
@@ -199,12 +199,12 @@ impl<'a> Renderer<'a> {
         }))
     }
 
-    fn find(&self, steps: &[Step]) -> Option<Cow<'_, Value>> {
-        let (Step::Field(first), rest) = steps.split_first()? else {
+    fn find(&self, steps: &[PathStep]) -> Option<Cow<'_, Value>> {
+        let (PathStep::Field(first), rest) = steps.split_first()? else {
             return None;
         };
         if let (Some(scope), "loop") = (self.scopes.last(), first.as_str()) {
-            let [Step::Field(field)] = rest else {
+            let [PathStep::Field(field)] = rest else {
                 return None;
             };
             return Some(Cow::Owned(match field.as_str() {
@@ -220,8 +220,8 @@ impl<'a> Renderer<'a> {
         let mut value = inner.or_else(|| self.variables.get(first))?;
         for step in rest {
             value = match step {
-                Step::Field(name) => value.get(name)?,
-                Step::Index(index) => value.get(index)?,
+                PathStep::Field(name) => value.get(name)?,
+                PathStep::Index(index) => value.get(index)?,
             };
         }
         Some(Cow::Borrowed(value))
@@ -291,9 +291,9 @@ fn name_of(expression: &Expression) -> String {
             let mut name = String::new();
             for step in steps {
                 match step {
-                    Step::Field(field) if name.is_empty() => name.push_str(field),
-                    Step::Field(field) => name.push_str(&format!(".{field}")),
-                    Step::Index(index) => name.push_str(&format!("[{index}]")),
+                    PathStep::Field(field) if name.is_empty() => name.push_str(field),
+                    PathStep::Field(field) => name.push_str(&format!(".{field}")),
+                    PathStep::Index(index) => name.push_str(&format!("[{index}]")),
                 }
             }
             name

@@ -2,7 +2,7 @@
 
 /// A word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(super) enum TemplateWord {
     Name(String),
     Text(String),
     Number(i64),
@@ -19,7 +19,7 @@ const MAX_WORDS: usize = 200;
 ///
 /// # Errors
 /// What is none.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+pub(super) fn tokens(text: &str) -> Result<Vec<TemplateWord>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -30,7 +30,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
             first => {
                 let symbol = SYMBOLS.into_iter().find_map(|symbol| Some((symbol, rest.strip_prefix(symbol)?)));
                 let (symbol, after) = symbol.ok_or_else(|| format!("{first:?} has no meaning here"))?;
-                (Token::Symbol(symbol), after)
+                (TemplateWord::Symbol(symbol), after)
             }
         };
         if tokens.len() == MAX_WORDS {
@@ -42,21 +42,21 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn name(text: &str) -> (Token, &str) {
+fn name(text: &str) -> (TemplateWord, &str) {
     let end = text.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len());
     let (name, after) = text.split_at_checked(end).unwrap_or((text, ""));
-    (Token::Name(name.to_owned()), after)
+    (TemplateWord::Name(name.to_owned()), after)
 }
 
-fn number(text: &str) -> Result<(Token, &str), String> {
+fn number(text: &str) -> Result<(TemplateWord, &str), String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, after) = text.split_at_checked(end).unwrap_or((text, ""));
     let number = digits.parse().map_err(|_| format!("{digits} is too large for a number"))?;
-    Ok((Token::Number(number), after))
+    Ok((TemplateWord::Number(number), after))
 }
 
 /// A text in quotes, with the escapes `\n`, `\t`, and `\` before any other character.
-fn quoted(text: &str, quote: char) -> Result<(Token, &str), String> {
+fn quoted(text: &str, quote: char) -> Result<(TemplateWord, &str), String> {
     let mut value = String::new();
     let mut characters = text.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {
@@ -68,7 +68,7 @@ fn quoted(text: &str, quote: char) -> Result<(Token, &str), String> {
                 None => break,
             },
             c if c == quote => {
-                return Ok((Token::Text(value), text.get(at + c.len_utf8()..).unwrap_or_default()));
+                return Ok((TemplateWord::Text(value), text.get(at + c.len_utf8()..).unwrap_or_default()));
             }
             c => value.push(c),
         }

@@ -8,11 +8,11 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [11, 22, 33].map(|identity| Member { identity, ..Member::default() });
 //! let affinity = (by_name("affinity").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
-//! let pick = |user, allowed| affinity.pick(&Choice { affinity: user, ..Choice::among(allowed) });
+//! let pick = |user, allowed| affinity.pick(&PickInputs { affinity: user, ..PickInputs::among(allowed) });
 //! let mut allowed = TargetSet::first(3);
 //! let Pick::Target(home) = pick(42, allowed) else { panic!() };
 //! assert_eq!(pick(42, allowed), Pick::Target(home));
@@ -20,7 +20,7 @@
 //! assert_ne!(pick(42, allowed), Pick::Target(home));
 //! ```
 
-use super::{Choice, Factory, Member, Pick, Strategy};
+use super::{Factory, Member, Pick, PickInputs, Strategy};
 use crate::config::{ConfigError, Object};
 
 /// The affinity of requests: what they have in common at a target.
@@ -88,7 +88,7 @@ impl Strategy for Affinity {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let score = |target| Some((target, score(self.members.get(target)?, choice.affinity)));
         let higher = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
         choice.allowed.iter().filter_map(score).reduce(higher).map(|(target, _)| target).into()

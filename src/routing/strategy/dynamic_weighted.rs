@@ -12,13 +12,13 @@
 //! use std::time::Duration;
 //!
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [Member::default(); 2];
 //! let dynamic = (by_name("dynamic_weighted").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
 //! dynamic.learn(0, Duration::from_millis(900));
 //! dynamic.learn(1, Duration::from_millis(300));
-//! let picks = [(); 4].map(|()| dynamic.pick(&Choice::among(TargetSet::first(2))));
+//! let picks = [(); 4].map(|()| dynamic.pick(&PickInputs::among(TargetSet::first(2))));
 //! assert_eq!(picks, [1, 1, 0, 1].map(Pick::Target));
 //! ```
 
@@ -26,7 +26,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::turns::{Turn, Turns};
-use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
+use super::{weight, Factory, Member, Pick, PickInputs, Strategy, TargetSet};
 use crate::latency::Latency;
 
 /// The minimum part of its weight that a slow target keeps.
@@ -81,7 +81,7 @@ impl Strategy for DynamicWeighted {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let fastest = self.fastest(choice.allowed);
         let turn = Turn {
             sharing: choice.allowed,

@@ -6,13 +6,13 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [2, 1].map(|slots| Member { slots, ..Member::default() });
 //! let first_available = (by_name("first_available").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
 //! let pick = |in_flight: [u64; 2]| {
 //!     let in_flight = |target| in_flight[target];
-//!     first_available.pick(&Choice { in_flight: &in_flight, ..Choice::among(TargetSet::first(2)) })
+//!     first_available.pick(&PickInputs { in_flight: &in_flight, ..PickInputs::among(TargetSet::first(2)) })
 //! };
 //! assert_eq!(pick([1, 0]), Pick::Target(0));
 //! assert_eq!(pick([2, 0]), Pick::Target(1));
@@ -21,7 +21,7 @@
 
 use std::time::Duration;
 
-use super::{Choice, Factory, Member, Pick, Strategy};
+use super::{Factory, Member, Pick, PickInputs, Strategy};
 
 /// The default waiting time.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Strategy for FirstAvailable {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let mut pick = Pick::None;
         for target in choice.allowed.iter() {
             let Some(member) = self.members.get(target) else {

@@ -11,12 +11,12 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [Member::default(); 3];
 //! let least_used = (by_name("least_used").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
 //! let in_flight = |target| [4, 1, 1][target];
-//! let choice = Choice { in_flight: &in_flight, ..Choice::among(TargetSet::first(3)) };
+//! let choice = PickInputs { in_flight: &in_flight, ..PickInputs::among(TargetSet::first(3)) };
 //! let picks = [(); 4].map(|()| least_used.pick(&choice));
 //! assert_eq!(picks, [1, 2, 1, 2].map(Pick::Target));
 //! ```
@@ -24,7 +24,7 @@
 use std::cmp::Ordering;
 
 use super::turns::{Turn, Turns};
-use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
+use super::{weight, Factory, Member, Pick, PickInputs, Strategy, TargetSet};
 
 pub(super) const FACTORY: Factory = Factory {
     name: "least_used",
@@ -41,7 +41,7 @@ struct LeastUsed {
 
 impl LeastUsed {
     /// The targets with the fewest running attempts relative to their weight.
-    fn idlest(&self, choice: &Choice<'_>) -> TargetSet {
+    fn idlest(&self, choice: &PickInputs<'_>) -> TargetSet {
         let mut idlest = TargetSet::default();
         let mut least = Load { in_flight: u64::MAX, weight: 1 };
         for target in choice.allowed.intersection(TargetSet::first(self.members.len())).iter() {
@@ -64,7 +64,7 @@ impl Strategy for LeastUsed {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let turn = Turn {
             sharing: choice.allowed,
             eligible: self.idlest(choice),

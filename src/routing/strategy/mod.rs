@@ -17,7 +17,7 @@
 //! 2. Add its line to [`STRATEGIES`], which is where the configuration looks for it, and to the table above.
 //!
 //! A strategy belongs to one worker, which is single-threaded, so its state is a `Cell` or a `RefCell`. It has no clock
-//! and no random numbers; [`Choice`] has all inputs. It must only pick allowed targets, for any allowed set: the
+//! and no random numbers; [`PickInputs`] has all inputs. It must only pick allowed targets, for any allowed set: the
 //! properties in `tests/core/strategy/` check that as soon as it is in the list.
 
 mod affinity;
@@ -100,7 +100,7 @@ impl Default for Member {
 
 /// The inputs of a pick.
 #[derive(Clone, Copy)]
-pub struct Choice<'a> {
+pub struct PickInputs<'a> {
     /// The targets that may be picked: they serve the request's dialect, are not ejected and have not been tried.
     pub allowed: TargetSet,
     /// Whether it is the request's first attempt, which takes a turn. A retry does not change the turns, or one failing
@@ -114,16 +114,16 @@ pub struct Choice<'a> {
     pub affinity: u64,
 }
 
-impl Choice<'_> {
+impl PickInputs<'_> {
     /// A request's first attempt, without further inputs.
     pub fn among(allowed: TargetSet) -> Self {
-        Choice { allowed, first: true, in_flight: &|_| 0, random: 0, affinity: 0 }
+        PickInputs { allowed, first: true, in_flight: &|_| 0, random: 0, affinity: 0 }
     }
 }
 
-impl fmt::Debug for Choice<'_> {
+impl fmt::Debug for PickInputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Choice { allowed, first, in_flight: _, random, affinity } = self;
+        let PickInputs { allowed, first, in_flight: _, random, affinity } = self;
         f.debug_struct("Choice")
             .field("allowed", allowed)
             .field("first", first)
@@ -156,7 +156,7 @@ pub trait Strategy: fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Picks one of the allowed targets.
-    fn pick(&self, choice: &Choice<'_>) -> Pick;
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick;
 
     /// A target's answer began after this time. Only successful answers count: a refusal is quick, and would look like
     /// speed.
@@ -184,7 +184,7 @@ pub trait Strategy: fmt::Debug {
         false
     }
 
-    /// The source of [`Choice::affinity`]'s hash; `None` if it is not used.
+    /// The source of [`PickInputs::affinity`]'s hash; `None` if it is not used.
     fn affinity(&self) -> Option<AffinityBy> {
         None
     }

@@ -5,18 +5,18 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [1, 0, 0].map(|tier| Member { tier, ..Member::default() });
 //! let priority = (by_name("priority").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
-//! let pick = |allowed: &[usize]| priority.pick(&Choice::among(allowed.iter().copied().collect()));
+//! let pick = |allowed: &[usize]| priority.pick(&PickInputs::among(allowed.iter().copied().collect()));
 //! assert_eq!(pick(&[0, 1, 2]), Pick::Target(1));
 //! assert_eq!(pick(&[0, 1, 2]), Pick::Target(2));
 //! assert_eq!(pick(&[0]), Pick::Target(0), "the others are ejected");
 //! ```
 
 use super::turns::{Turn, Turns};
-use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
+use super::{weight, Factory, Member, Pick, PickInputs, Strategy, TargetSet};
 
 pub(super) const FACTORY: Factory = Factory {
     name: "priority",
@@ -45,7 +45,7 @@ impl Strategy for Priority {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let tier = self.first_tier(choice.allowed);
         let turn =
             Turn { sharing: tier, eligible: tier, weight: |target| weight(&self.members, target), taken: choice.first };

@@ -6,17 +6,17 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [3, 1].map(|weight| Member { weight, ..Member::default() });
 //! let random = (by_name("random").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
-//! let pick = |random_number| random.pick(&Choice { random: random_number, ..Choice::among(TargetSet::first(2)) });
+//! let pick = |random_number| random.pick(&PickInputs { random: random_number, ..PickInputs::among(TargetSet::first(2)) });
 //! assert_eq!(pick(0), Pick::Target(0));
 //! assert_eq!(pick(u64::MAX / 4 * 3), Pick::Target(0));
 //! assert_eq!(pick(u64::MAX), Pick::Target(1));
 //! ```
 
-use super::{weight, Choice, Factory, Member, Pick, Strategy};
+use super::{weight, Factory, Member, Pick, PickInputs, Strategy};
 
 pub(super) const FACTORY: Factory = Factory {
     name: "random",
@@ -35,7 +35,7 @@ impl Strategy for Random {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let weight = |target| u64::from(weight(&self.members, target));
         let sum: u64 = choice.allowed.iter().map(weight).sum();
         let mut point = scale(choice.random, sum);

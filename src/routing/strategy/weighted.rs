@@ -5,16 +5,16 @@
 //!
 //! ```
 //! use sluice::config::Object;
-//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//! use sluice::routing::{by_name, PickInputs, Member, Pick, TargetSet};
 //!
 //! let members = [3, 2, 1].map(|weight| Member { weight, ..Member::default() });
 //! let weighted = (by_name("weighted").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
-//! let picks = [(); 6].map(|()| weighted.pick(&Choice::among(TargetSet::first(3))));
+//! let picks = [(); 6].map(|()| weighted.pick(&PickInputs::among(TargetSet::first(3))));
 //! assert_eq!(picks, [0, 1, 0, 2, 1, 0].map(Pick::Target));
 //! ```
 
 use super::turns::{Turn, Turns};
-use super::{weight, Choice, Factory, Member, Pick, Strategy};
+use super::{weight, Factory, Member, Pick, PickInputs, Strategy};
 
 pub(super) const FACTORY: Factory = Factory {
     name: "weighted",
@@ -34,7 +34,7 @@ impl Strategy for Weighted {
         FACTORY.name
     }
 
-    fn pick(&self, choice: &Choice<'_>) -> Pick {
+    fn pick(&self, choice: &PickInputs<'_>) -> Pick {
         let turn = Turn {
             sharing: choice.allowed,
             eligible: choice.allowed,

@@ -1,7 +1,7 @@
 //! The end of a chunk stream, from any provider.
 
 use super::Chunks;
-use crate::translate::failure::Failure;
+use crate::translate::failure::ProviderError;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
@@ -73,7 +73,7 @@ impl<M: ChatMachine> Machine for M {
         ending.chunks.done(out, usage.as_ref());
     }
 
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+    fn fail(&mut self, failure: &ProviderError<'_>, out: &mut Writer) {
         failure.write_chat_event(out);
     }
 

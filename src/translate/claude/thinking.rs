@@ -58,7 +58,7 @@ impl<'a> Thinking<'a> {
         let Some(effort) = requested.effort else {
             return Ok(off);
         };
-        let Some(level) = effort.string().as_deref().and_then(Level::of) else {
+        let Some(level) = effort.string().as_deref().and_then(EffortLevel::of) else {
             let message = "`reasoning_effort` must be one of: none, minimal, low, medium, high, xhigh, max.";
             return Err(invalid("reasoning_effort", message));
         };
@@ -125,7 +125,7 @@ impl<'a> Thinking<'a> {
 }
 
 /// OpenAI's levels, and one more of Anthropic's.
-enum Level {
+enum EffortLevel {
     None,
     Minimal,
     Low,
@@ -135,16 +135,16 @@ enum Level {
     Max,
 }
 
-impl Level {
+impl EffortLevel {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
-            "none" => Level::None,
-            "minimal" => Level::Minimal,
-            "low" => Level::Low,
-            "medium" => Level::Medium,
-            "high" => Level::High,
-            "xhigh" => Level::ExtraHigh,
-            "max" => Level::Max,
+            "none" => EffortLevel::None,
+            "minimal" => EffortLevel::Minimal,
+            "low" => EffortLevel::Low,
+            "medium" => EffortLevel::Medium,
+            "high" => EffortLevel::High,
+            "xhigh" => EffortLevel::ExtraHigh,
+            "max" => EffortLevel::Max,
             _ => return None,
         })
     }
@@ -152,24 +152,24 @@ impl Level {
     /// Tokens, with the same values as in LiteLLM and agentgateway.
     fn budget(&self) -> Option<u64> {
         match self {
-            Level::None => None,
-            Level::Minimal | Level::Low => Some(LEAST_BUDGET),
-            Level::Medium => Some(2048),
-            Level::High => Some(4096),
-            Level::ExtraHigh => Some(8192),
-            Level::Max => Some(16384),
+            EffortLevel::None => None,
+            EffortLevel::Minimal | EffortLevel::Low => Some(LEAST_BUDGET),
+            EffortLevel::Medium => Some(2048),
+            EffortLevel::High => Some(4096),
+            EffortLevel::ExtraHigh => Some(8192),
+            EffortLevel::Max => Some(16384),
         }
     }
 
     fn effort(&self, version: Version) -> Option<&'static str> {
         Some(match self {
-            Level::None => return None,
-            Level::Minimal | Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-            Level::ExtraHigh if version.knows_extra_high() => "xhigh",
-            Level::ExtraHigh => "high",
-            Level::Max => "max",
+            EffortLevel::None => return None,
+            EffortLevel::Minimal | EffortLevel::Low => "low",
+            EffortLevel::Medium => "medium",
+            EffortLevel::High => "high",
+            EffortLevel::ExtraHigh if version.knows_extra_high() => "xhigh",
+            EffortLevel::ExtraHigh => "high",
+            EffortLevel::Max => "max",
         })
     }
 }

@@ -7,7 +7,7 @@ use super::blocks::{Blocks, Open};
 use super::{stop_reason, usual_reason, write_usage};
 use crate::translate::calls::Calls;
 use crate::translate::chat::said;
-use crate::translate::failure::Failure;
+use crate::translate::failure::ProviderError;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
@@ -210,7 +210,7 @@ impl Machine for Events {
         out.event(Some("message_stop"), |out| out.put_string("type", "message_stop"));
     }
 
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+    fn fail(&mut self, failure: &ProviderError<'_>, out: &mut Writer) {
         failure.write_messages_event(out);
     }
 

@@ -1,6 +1,6 @@
 //! The answer: a chat completion as a response.
 
-use super::item::{Call, Item, ItemKind, Part};
+use super::item::{Item, ItemKind, MessagePart, ToolCall};
 use super::response::{write, Head};
 use super::thoughts::Gathered;
 use super::Ending;
@@ -62,7 +62,7 @@ fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
         let arguments = arguments_of(arguments);
         let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
         let name = name.and_then(Raw::string).unwrap_or_default();
-        called.push(ItemKind::Call(Call::new(id, &name, arguments, &reply.notes.tools)));
+        called.push(ItemKind::Call(ToolCall::new(id, &name, arguments, &reply.notes.tools)));
     };
     match (calls, function) {
         (Some(calls), _) => calls.items(|call| {
@@ -77,8 +77,11 @@ fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
         kinds.push(ItemKind::Reasoning { text, thoughts: gathered });
     }
     let parts = [(false, said(content)), (true, said(refusal))];
-    let parts: Vec<Part> =
-        parts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(refusal, text)| Part { refusal, text }).collect();
+    let parts: Vec<MessagePart> = parts
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(refusal, text)| MessagePart { refusal, text })
+        .collect();
     if !parts.is_empty() {
         kinds.push(ItemKind::Message(parts));
     }

@@ -19,21 +19,21 @@ pub enum ItemKind {
     /// Reasoning.
     Reasoning { text: String, thoughts: Gathered },
     /// A message.
-    Message(Vec<Part>),
+    Message(Vec<MessagePart>),
     /// A tool call.
-    Call(Call),
+    Call(ToolCall),
 }
 
 /// A message's text, or a refusal.
 #[derive(Debug)]
-pub struct Part {
+pub struct MessagePart {
     pub refusal: bool,
     pub text: String,
 }
 
 /// A tool call.
 #[derive(Debug)]
-pub struct Call {
+pub struct ToolCall {
     pub call_id: String,
     pub name: String,
     pub namespace: Option<String>,
@@ -48,7 +48,7 @@ impl Item {
         let prefix = match &kind {
             ItemKind::Reasoning { .. } => "rs_",
             ItemKind::Message(_) => "msg_",
-            ItemKind::Call(Call { custom: true, .. }) => "ctc_",
+            ItemKind::Call(ToolCall { custom: true, .. }) => "ctc_",
             ItemKind::Call(_) => "fc_",
         };
         Item { id: made(prefix, answer, place + 1), kind }
@@ -98,7 +98,9 @@ impl Item {
         self.id.capacity()
             + match &self.kind {
                 ItemKind::Reasoning { text, thoughts } => text.capacity() + thoughts.reserved(),
-                ItemKind::Message(parts) => parts.iter().map(|part| size_of::<Part>() + part.text.capacity()).sum(),
+                ItemKind::Message(parts) => {
+                    parts.iter().map(|part| size_of::<MessagePart>() + part.text.capacity()).sum()
+                }
                 ItemKind::Call(call) => call.call_id.capacity() + call.name.capacity() + call.arguments.capacity(),
             }
     }
@@ -112,7 +114,7 @@ pub fn write_summary(out: &mut Writer, text: &str) {
     });
 }
 
-impl Part {
+impl MessagePart {
     pub fn write(&self, out: &mut Writer) {
         let text = &self.text;
         out.object(|out| match self.refusal {
@@ -130,11 +132,11 @@ impl Part {
     }
 }
 
-impl Call {
+impl ToolCall {
     /// A call in the server's terms, translated into the client's.
     pub fn new(call_id: String, given: &str, arguments: String, tools: &[ToolNote]) -> Self {
         let note = tools.iter().find(|note| note.given == given);
-        Call {
+        ToolCall {
             call_id,
             name: note.map_or(given, |note| &note.name).to_owned(),
             namespace: note.and_then(|note| note.namespace.clone()),

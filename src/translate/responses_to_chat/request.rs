@@ -33,7 +33,7 @@ pub fn request(body: &[u8], target: &Target<'_>, reader: Reader) -> Result<Trans
     let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
     let fields = Fields::of(body, &mut dropped)?;
-    let choice = tools::Choice::read(fields.tool_choice)?;
+    let choice = tools::ToolChoice::read(fields.tool_choice)?;
     let tools = Tools::read(fields.tools, &choice, &mut dropped)?;
     let conversation = Conversation::read(fields.instructions, fields.input, reader, &mut dropped)?;
     let format = format(fields.text)?;

@@ -1,6 +1,6 @@
 //! The events of a response's stream, each with a sequence number.
 
-use super::item::{write_summary, Item, ItemKind, Part};
+use super::item::{write_summary, Item, ItemKind, MessagePart};
 use crate::translate::writer::Writer;
 
 /// Numbers the events.
@@ -91,7 +91,7 @@ impl Sender {
     }
 
     /// A part of a message begins.
-    pub fn part_added(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &Part) {
+    pub fn part_added(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &MessagePart) {
         self.about(out, "response.content_part.added", at, |out| {
             out.put_number("content_index", number as u64);
             out.key("part");
@@ -100,7 +100,7 @@ impl Sender {
     }
 
     /// A delta of a message's part.
-    pub fn said(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &Part, piece: &str) {
+    pub fn said(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &MessagePart, piece: &str) {
         let kind = if part.refusal { "response.refusal.delta" } else { "response.output_text.delta" };
         self.about(out, kind, at, |out| {
             out.put_number("content_index", number as u64);
@@ -112,7 +112,7 @@ impl Sender {
     }
 
     /// A part of a message ends.
-    pub fn part_done(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &Part) {
+    pub fn part_done(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &MessagePart) {
         let kind = if part.refusal { "response.refusal.done" } else { "response.output_text.done" };
         self.about(out, kind, at, |out| {
             out.put_number("content_index", number as u64);

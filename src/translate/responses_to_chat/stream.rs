@@ -4,14 +4,14 @@
 //! when another item begins; tool calls, whose arguments may interleave, end with the response.
 
 use super::answer::{arguments_of, signature_of};
-use super::item::{Call, Item, ItemKind, Part};
+use super::item::{Item, ItemKind, MessagePart, ToolCall};
 use super::response::{self, Head};
 use super::sender::Sender;
 use super::thoughts::Gathered;
 use super::Ending;
 use crate::translate::calls::Calls;
 use crate::translate::chat::{said, MESSAGE_FIELDS};
-use crate::translate::failure::Failure;
+use crate::translate::failure::ProviderError;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
@@ -198,7 +198,7 @@ impl Events {
             if let Some(part) = parts.last() {
                 self.sender.part_done(out, &at, parts.len() - 1, part);
             }
-            parts.push(Part { refusal, text: String::new() });
+            parts.push(MessagePart { refusal, text: String::new() });
             if let Some(part) = parts.last() {
                 self.sender.part_added(out, &at, parts.len() - 1, part);
             }
@@ -268,7 +268,7 @@ impl Events {
                 break;
             };
             let id = if begun.id.is_empty() { made("call_", self.id, place + 1) } else { begun.id };
-            let call = Call::new(id, &begun.name, String::new(), &self.notes.tools);
+            let call = ToolCall::new(id, &begun.name, String::new(), &self.notes.tools);
             let item = self.begin_item(ItemKind::Call(call), out);
             self.call_items.push(item);
             self.ask(item, &begun.held, out);
@@ -342,7 +342,7 @@ impl Machine for Events {
         self.tell(event, ending.status(), ending.reason(), None, out);
     }
 
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+    fn fail(&mut self, failure: &ProviderError<'_>, out: &mut Writer) {
         self.begin(None, out);
         self.tell("response.failed", "failed", None, Some((failure.code(), failure.message())), out);
     }

@@ -25,7 +25,7 @@ pub struct Tools {
 
 impl Tools {
     /// Reads `tools`. Tools that OpenAI runs itself are dropped, because nobody would run them.
-    pub fn read(tools: Option<Raw<'_>>, choice: &Choice<'_>, dropped: &mut Dropped) -> Result<Self, ApiError> {
+    pub fn read(tools: Option<Raw<'_>>, choice: &ToolChoice<'_>, dropped: &mut Dropped) -> Result<Self, ApiError> {
         let mut read = Tools::default();
         if let Some(tools) = tools {
             tools.each(|index, tool| read.tool(index, tool, choice, dropped))?;
@@ -41,7 +41,7 @@ impl Tools {
         &mut self,
         index: usize,
         tool: Raw<'_>,
-        choice: &Choice<'_>,
+        choice: &ToolChoice<'_>,
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
         let [kind, name, tools] = tool.fields(["type", "name", "tools"]);
@@ -109,7 +109,7 @@ impl Tools {
     }
 
     /// Writes them, and the choice of tools.
-    pub fn write(&self, out: &mut Writer, choice: &Choice<'_>, parallel: Option<Raw<'_>>) {
+    pub fn write(&self, out: &mut Writer, choice: &ToolChoice<'_>, parallel: Option<Raw<'_>>) {
         if self.json.is_empty() {
             return;
         }
@@ -147,7 +147,7 @@ fn grammar(format: Raw<'_>) -> Option<String> {
 }
 
 /// The choice of tools.
-pub struct Choice<'a> {
+pub struct ToolChoice<'a> {
     mode: Mode<'a>,
     /// The only allowed tools.
     allowed: Option<Vec<Cow<'a, str>>>,
@@ -160,11 +160,11 @@ enum Mode<'a> {
     Named(Cow<'a, str>),
 }
 
-impl<'a> Choice<'a> {
+impl<'a> ToolChoice<'a> {
     /// Reads `tool_choice`.
     pub fn read(choice: Option<Raw<'a>>) -> Result<Self, ApiError> {
         let Some(choice) = choice else {
-            return Ok(Choice { mode: Mode::Auto, allowed: None });
+            return Ok(ToolChoice { mode: Mode::Auto, allowed: None });
         };
         let [kind, name, mode, tools] = choice.fields(["type", "name", "mode", "tools"]);
         let word = |word: Option<Cow<'_, str>>| match word.as_deref() {
@@ -187,7 +187,7 @@ impl<'a> Choice<'a> {
         };
         let message = "`tool_choice` must be \"none\", \"auto\", \"required\", or name functions or custom tools.";
         let mode = mode.ok_or_else(|| invalid("tool_choice", message))?;
-        Ok(Choice { mode, allowed })
+        Ok(ToolChoice { mode, allowed })
     }
 
     fn allows(&self, name: &str) -> bool {

@@ -5,15 +5,15 @@ use crate::endpoint::Endpoint;
 use crate::usage::events::Framing;
 use crate::usage::interruption::interruption;
 use crate::usage::meter_state::MeterState;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{TokenUsage, UsageSource};
 
 impl Meter {
     /// The reported usage, and its reliability. The answer may have been cut at any point.
-    pub fn finish(&self) -> (TokenUsage, Source) {
+    pub fn finish(&self) -> (TokenUsage, UsageSource) {
         let source = match (self.state, self.reading.is_reported()) {
-            (MeterState::Settled | MeterState::Complete, true) => Source::Reported,
-            (MeterState::Settled | MeterState::Complete, false) => Source::Missing,
-            (MeterState::Ended, true) if self.says_all() => Source::Reported,
+            (MeterState::Settled | MeterState::Complete, true) => UsageSource::Reported,
+            (MeterState::Settled | MeterState::Complete, false) => UsageSource::Missing,
+            (MeterState::Ended, true) if self.says_all() => UsageSource::Reported,
             (
                 MeterState::Open
                 | MeterState::Interrupted
@@ -21,7 +21,7 @@ impl Meter {
                 | MeterState::Failed
                 | MeterState::Beyond,
                 _,
-            ) => Source::Partial,
+            ) => UsageSource::Partial,
         };
         let mut reading = self.reading;
         if self.framing == Framing::Json && !self.kept().is_empty() {
@@ -34,11 +34,11 @@ impl Meter {
     /// answer.
     ///
     /// ```
-    /// use sluice::usage::{Framing, Meter, Source};
+    /// use sluice::usage::{Framing, Meter, UsageSource};
     ///
     /// let mut meter = Meter::new(Framing::Sse, false);
     /// meter.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n", true);
-    /// assert_eq!((meter.finish().1, meter.generated()), (Source::Missing, Some(5)));
+    /// assert_eq!((meter.finish().1, meter.generated()), (UsageSource::Missing, Some(5)));
     /// ```
     pub fn generated(&self) -> Option<u64> {
         (!self.refused).then_some(self.generated.bytes())
@@ -72,13 +72,13 @@ impl Meter {
     /// Not if it stops inside an event. Usage that such a server has not reported by the end is unknown.
     ///
     /// ```
-    /// use sluice::usage::{Framing, Meter, Source};
+    /// use sluice::usage::{Framing, Meter, UsageSource};
     ///
     /// let mut meter = Meter::new(Framing::Sse, false);
     /// meter.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n", true);
     /// meter.take_for_whole();
     /// assert!(meter.is_whole() && !meter.is_interrupted());
-    /// assert_eq!(meter.finish().1, Source::Partial);
+    /// assert_eq!(meter.finish().1, UsageSource::Partial);
     /// ```
     pub fn take_for_whole(&mut self) {
         if self.state == MeterState::Interrupted && !self.broken_off {

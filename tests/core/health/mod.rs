@@ -8,9 +8,9 @@ mod workers;
 use std::time::Duration;
 
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::health::{Change, Health, Lease, Policy, Verdict};
+use sluice::health::{Health, Lease, Policy, StandingChange, Verdict};
 
-use Change::Noted;
+use StandingChange::Noted;
 use Step::{AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores};
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn step(&mut self, step: Step, now: Duration) -> Change {
+    fn step(&mut self, step: Step, now: Duration) -> StandingChange {
         let (health, policy) = (&mut self.health, &self.policy);
         let before = health.clone();
         let change = match step {
@@ -70,15 +70,19 @@ impl Cluster {
             }
             MayNotProbe => {
                 assert_eq!(health.probe(now, LEASE), None);
-                Change::None
+                StandingChange::None
             }
-            Leaves => self.held.map_or(Change::None, |lease| health.release(lease)),
+            Leaves => self.held.map_or(StandingChange::None, |lease| health.release(lease)),
             Counted(count) => health.add_successes(count, now, policy),
             Ejects(time) => health.eject(time.map(at), now),
             Restores => health.restore(),
-            Looks => Change::None,
+            Looks => StandingChange::None,
         };
-        assert_eq!(change == Change::None, before == self.health, "what changed must be written, and only that");
+        assert_eq!(
+            change == StandingChange::None,
+            before == self.health,
+            "what changed must be written, and only that"
+        );
         self.health = Health::decode(&self.health.encode());
         change
     }

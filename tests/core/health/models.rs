@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
-use sluice::health::{Change, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict, MAX_MODELS};
+use sluice::health::{AttemptEnd, ClusterHealth, Policy, Probe, Reason, Standing, StandingChange, Verdict, MAX_MODELS};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -12,12 +12,12 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn ended(model: &str, verdict: Verdict, blame: Blame) -> Ended<'_> {
-    Ended { model, verdict, blame, pause: None, held: None }
+fn ended(model: &str, verdict: Verdict, blame: Blame) -> AttemptEnd<'_> {
+    AttemptEnd { model, verdict, blame, pause: None, held: None }
 }
 
-fn paused<'a>(model: &'a str, seconds: u64, blame: Blame) -> Ended<'a> {
-    Ended { pause: Some(at(seconds)), ..ended(model, Verdict::Failure, blame) }
+fn paused<'a>(model: &'a str, seconds: u64, blame: Blame) -> AttemptEnd<'a> {
+    AttemptEnd { pause: Some(at(seconds)), ..ended(model, Verdict::Failure, blame) }
 }
 
 fn is_out(health: &ClusterHealth, model: &str, now: u64) -> bool {
@@ -28,7 +28,7 @@ fn is_out(health: &ClusterHealth, model: &str, now: u64) -> bool {
 fn a_limit_of_one_model_does_not_affect_others() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&paused("large", 20, Model), at(100), &Policy::default());
-    assert_eq!((changes.cluster, changes.model), (Change::None, Change::Ejected(Reason::RetryAfter)));
+    assert_eq!((changes.cluster, changes.model), (StandingChange::None, StandingChange::Ejected(Reason::RetryAfter)));
     assert!(is_out(&health, "large", 119) && !is_out(&health, "small", 119) && !health.is_well());
     assert_eq!(health.cluster.standing(at(119)), Standing::Healthy);
     assert_eq!(health.models_out(), 1);
@@ -38,7 +38,7 @@ fn a_limit_of_one_model_does_not_affect_others() {
 fn a_limit_of_the_cluster_applies_to_all_its_models() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&paused("large", 20, Cluster), at(100), &Policy::default());
-    assert_eq!((changes.cluster, changes.model), (Change::Ejected(Reason::RetryAfter), Change::None));
+    assert_eq!((changes.cluster, changes.model), (StandingChange::Ejected(Reason::RetryAfter), StandingChange::None));
     assert!(is_out(&health, "large", 119) && is_out(&health, "small", 119));
     assert_eq!(health.models_out(), 0);
 }
@@ -66,10 +66,10 @@ fn consecutive_failures_eject_a_model() {
 fn a_forbidden_model_is_ejected_at_once() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&ended("m", Verdict::Credential, Model), at(1), &Policy::default());
-    assert_eq!(changes.model, Change::Ejected(Reason::Credential));
+    assert_eq!(changes.model, StandingChange::Ejected(Reason::Credential));
     assert!(is_out(&health, "m", 1) && !is_out(&health, "other", 1));
     let changes = health.judge(&ended("x", Verdict::Credential, Nobody), at(1), &Policy::default());
-    assert_eq!((changes.cluster, changes.model), (Change::None, Change::None));
+    assert_eq!((changes.cluster, changes.model), (StandingChange::None, StandingChange::None));
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn one_request_probes_a_model() {
     let probe = health.probe("m", at(6), LEASE).unwrap();
     assert!(matches!(probe, Probe::Model(_)));
     assert_eq!(health.probe("m", at(6), LEASE), None, "one at a time");
-    assert_eq!(health.release("m", probe).model, Change::Noted);
+    assert_eq!(health.release("m", probe).model, StandingChange::Noted);
     let probe = health.probe("m", at(7), LEASE);
-    let success = Ended { held: probe, ..ended("m", Verdict::Success, Cluster) };
-    assert_eq!(health.judge(&success, at(8), &policy).model, Change::Restored);
+    let success = AttemptEnd { held: probe, ..ended("m", Verdict::Success, Cluster) };
+    assert_eq!(health.judge(&success, at(8), &policy).model, StandingChange::Restored);
     assert!(health.is_well());
 }
 
@@ -97,9 +97,9 @@ fn the_cluster_is_probed_before_its_model() {
     assert!(is_out(&health, "m", 7) && health.probe("m", at(7), LEASE).is_none(), "the cluster is out");
     let probe = health.probe("m", at(11), LEASE);
     assert!(matches!(probe, Some(Probe::Cluster(_))));
-    let success = Ended { held: probe, ..ended("m", Verdict::Success, Cluster) };
+    let success = AttemptEnd { held: probe, ..ended("m", Verdict::Success, Cluster) };
     let changes = health.judge(&success, at(12), &policy);
-    assert_eq!(changes.cluster, Change::Restored);
+    assert_eq!(changes.cluster, StandingChange::Restored);
     assert!(matches!(health.standing("m", at(12)), Standing::HalfOpen { .. }), "the model has not been probed");
     // an ejected model does not probe the cluster
     let _ = health.judge(&paused("n", 100, Model), at(13), &policy);
@@ -117,7 +117,7 @@ fn manual_changes_apply_to_all_models() {
     let _ = health.restore();
     assert!(health.is_well() && !is_out(&health, "m", 3));
     let _ = health.judge(&paused("m", 50, Model), at(4), &Policy::default());
-    assert_eq!(health.restore().cluster, Change::Noted, "the models' record alone");
+    assert_eq!(health.restore().cluster, StandingChange::Noted, "the models' record alone");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-use sluice::health::{Change, Health, Policy, Reason, Verdict};
+use sluice::health::{Health, Policy, Reason, StandingChange, Verdict};
 use sluice::outcome::Outcome;
 
 use super::{after, at, LEASE};
-use Change::Restored;
 use Reason::{ConsecutiveFailures, Manual, RetryAfter};
+use StandingChange::Restored;
 
 /// Ejected three times in a row; returns at 221.
 fn ejected_thrice() -> (Health, Policy) {

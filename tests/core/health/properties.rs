@@ -3,13 +3,13 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
+use sluice::health::{Health, Policy, Reason, Standing, StandingChange, Verdict};
 
 use super::Step::{AsksFor, Counted, Ends, Leaves, ProbeEnds, ProbeIsAskedFor, Probes};
 use super::{after, at, Cluster, Step, FAILS, LEASE, SUCCEEDS};
-use Change::{Ejected, Noted, Restored};
 use Reason::{ConsecutiveFailures, Credential};
 use Standing::Healthy;
+use StandingChange::{Ejected, Noted, Restored};
 
 fn time(seconds: u64) -> impl Strategy<Value = Duration> {
     (0..seconds * 1000).prop_map(Duration::from_millis)
@@ -68,11 +68,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Like [`Cluster::step`], but the lease may be taken.
-fn step_if_possible(cluster: &mut Cluster, step: Step, now: Duration) -> Change {
+fn step_if_possible(cluster: &mut Cluster, step: Step, now: Duration) -> StandingChange {
     match step {
         Probes => {
             cluster.held = cluster.health.probe(now, LEASE).or(cluster.held);
-            Change::None
+            StandingChange::None
         }
         step => cluster.step(step, now),
     }
@@ -133,7 +133,7 @@ proptest! {
             match change {
                 Ejected(reason) => prop_assert_eq!(cluster.health.reason(), Some(reason)),
                 Restored => prop_assert_eq!(cluster.health.standing(at(now)), Healthy),
-                Noted | Change::None => {}
+                Noted | StandingChange::None => {}
             }
         }
     }
@@ -192,6 +192,6 @@ proptest! {
         let held = cluster.held.filter(|_| held);
         let foretold = cluster.health.would_change(verdict, held);
         let change = cluster.health.judge(verdict, None, held, at(now), &policy);
-        prop_assert_eq!(foretold, change != Change::None);
+        prop_assert_eq!(foretold, change != StandingChange::None);
     }
 }

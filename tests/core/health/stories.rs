@@ -2,15 +2,15 @@ mod probes;
 
 use std::time::Duration;
 
-use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
+use sluice::health::{Health, Policy, Reason, Standing, StandingChange, Verdict};
 
 use super::Step::{
     AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores,
 };
 use super::{after, at, Cluster, Step, FAILS, PROBE_FAILS, PROBE_SUCCEEDS, SUCCEEDS};
-use Change::{Ejected, Noted, Restored};
 use Reason::{ConsecutiveFailures, Credential, FailureRatio, Manual, RetryAfter};
 use Standing::Healthy;
+use StandingChange::{Ejected, Noted, Restored};
 
 fn out(until: u64, reason: Reason) -> Standing {
     Standing::Ejected { until: Some(at(until)), reason }
@@ -25,7 +25,7 @@ fn probing(reason: Reason) -> Standing {
 }
 
 /// After each step: the time, the changes, the state.
-type Story = (&'static str, Policy, Vec<(u64, Step, Change, Standing)>);
+type Story = (&'static str, Policy, Vec<(u64, Step, StandingChange, Standing)>);
 
 fn check(stories: Vec<Story>) {
     for (name, policy, steps) in stories {
@@ -55,9 +55,9 @@ fn failures_in_a_row() {
             vec![
                 (1, FAILS, Noted, Healthy),
                 (2, SUCCEEDS, Noted, Healthy),
-                (3, SUCCEEDS, Change::None, Healthy),
+                (3, SUCCEEDS, StandingChange::None, Healthy),
                 (4, FAILS, Noted, Healthy),
-                (5, Ends(Verdict::Neutral), Change::None, Healthy),
+                (5, Ends(Verdict::Neutral), StandingChange::None, Healthy),
                 (6, FAILS, Ejected(ConsecutiveFailures), out(36, ConsecutiveFailures)),
             ],
         ),
@@ -103,7 +103,7 @@ fn the_share_of_failures() {
             half,
             vec![
                 (100, Counted(4), Noted, Healthy),
-                (101, Counted(0), Change::None, Healthy),
+                (101, Counted(0), StandingChange::None, Healthy),
                 (102, FAILS, Noted, Healthy),
                 (102, FAILS, Noted, Healthy),
                 (102, FAILS, Noted, Healthy),
@@ -154,7 +154,7 @@ fn the_share_of_failures() {
             vec![
                 (100, FAILS, Noted, Healthy),
                 (100, FAILS, Ejected(FailureRatio), out(130, FailureRatio)),
-                (101, Counted(9), Change::None, out(130, FailureRatio)),
+                (101, Counted(9), StandingChange::None, out(130, FailureRatio)),
                 (130, Probes, Noted, probing(FailureRatio)),
                 (131, PROBE_FAILS, Ejected(FailureRatio), out(191, FailureRatio)),
                 (191, Probes, Noted, probing(FailureRatio)),
@@ -166,8 +166,8 @@ fn the_share_of_failures() {
             "not asked for",
             after(0),
             vec![
-                (100, SUCCEEDS, Change::None, Healthy),
-                (100, Counted(9), Change::None, Healthy),
+                (100, SUCCEEDS, StandingChange::None, Healthy),
+                (100, Counted(9), StandingChange::None, Healthy),
                 (100, FAILS, Noted, Healthy),
             ],
         ),
@@ -193,7 +193,7 @@ fn pauses() {
             after(1),
             vec![
                 (100, AsksFor(1), Ejected(RetryAfter), out(101, RetryAfter)),
-                (101, Looks, Change::None, half_open(RetryAfter)),
+                (101, Looks, StandingChange::None, half_open(RetryAfter)),
             ],
         ),
         ("capped", after(2), vec![(100, AsksFor(86_400), Ejected(RetryAfter), out(400, RetryAfter))]),
@@ -228,7 +228,7 @@ fn pauses() {
                 (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
                 (130, Probes, Noted, probing(ConsecutiveFailures)),
                 (131, AsksFor(20), Ejected(RetryAfter), out(151, RetryAfter)),
-                (132, PROBE_SUCCEEDS, Change::None, out(151, RetryAfter)),
+                (132, PROBE_SUCCEEDS, StandingChange::None, out(151, RetryAfter)),
                 (151, Probes, Noted, probing(RetryAfter)),
             ],
         ),
@@ -267,14 +267,14 @@ fn stragglers() {
             (100, FAILS, Ejected(ConsecutiveFailures), lost(130)),
             (101, FAILS, Noted, lost(130)),
             (129, FAILS, Noted, lost(130)),
-            (129, SUCCEEDS, Change::None, lost(130)),
-            (129, MayNotProbe, Change::None, lost(130)),
+            (129, SUCCEEDS, StandingChange::None, lost(130)),
+            (129, MayNotProbe, StandingChange::None, lost(130)),
             (130, FAILS, Noted, open),
             (130, Ends(Verdict::Credential), Noted, open),
-            (130, SUCCEEDS, Change::None, open),
+            (130, SUCCEEDS, StandingChange::None, open),
             (130, Probes, Noted, probing(ConsecutiveFailures)),
             (131, FAILS, Noted, probing(ConsecutiveFailures)),
-            (131, SUCCEEDS, Change::None, probing(ConsecutiveFailures)),
+            (131, SUCCEEDS, StandingChange::None, probing(ConsecutiveFailures)),
             (132, PROBE_FAILS, Ejected(ConsecutiveFailures), lost(192)),
         ],
     )]);

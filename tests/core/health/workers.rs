@@ -5,10 +5,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::health::{Change, Health, Lease, Policy, Verdict};
+use sluice::health::{Health, Lease, Policy, StandingChange, Verdict};
 
 use super::after;
-use Change::Restored;
+use StandingChange::Restored;
 
 /// What a worker is about to do with the record it has read.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ impl Envoy {
             self.races += usize::from(lease.is_some());
             return Ok(());
         }
-        if lease.is_some() || change != Change::None {
+        if lease.is_some() || change != StandingChange::None {
             (self.bytes, self.version) = (changed.encode(), version + 1);
         }
         if let Some(lease) = lease {
@@ -110,7 +110,7 @@ impl Envoy {
         Ok(())
     }
 
-    fn ends(&mut self, index: usize, change: Change) -> Result<(), TestCaseError> {
+    fn ends(&mut self, index: usize, change: StandingChange) -> Result<(), TestCaseError> {
         let decides = self.probe.as_ref().is_some_and(|probe| probe.worker == index);
         prop_assert!(change != Restored || decides, "{} closed the circuit, and was not the prober", index);
         self.probe = self.probe.take().filter(|_| !decides);
@@ -119,12 +119,12 @@ impl Envoy {
     }
 }
 
-fn act(health: &mut Health, plan: Plan, held: Option<Lease>, now: Duration) -> (Change, Option<Lease>) {
+fn act(health: &mut Health, plan: Plan, held: Option<Lease>, now: Duration) -> (StandingChange, Option<Lease>) {
     let policy = Policy { time: Duration::from_millis(200), max_time: Duration::from_millis(400), ..after(2) };
     let change = match plan {
-        Plan::Probe => return (Change::None, health.probe(now, Duration::from_millis(LEASE_MILLIS))),
+        Plan::Probe => return (StandingChange::None, health.probe(now, Duration::from_millis(LEASE_MILLIS))),
         Plan::EndProbe(verdict) => health.judge(verdict, None, held, now, &policy),
-        Plan::LeaveProbe => held.map_or(Change::None, |lease| health.release(lease)),
+        Plan::LeaveProbe => held.map_or(StandingChange::None, |lease| health.release(lease)),
         Plan::EndStraggler(verdict) => health.judge(verdict, None, None, now, &policy),
     };
     (change, None)

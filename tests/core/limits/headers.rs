@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use sluice::limits::{
-    retry_after_seconds, write_report, write_reset, ActualUsage, LimitRecord, Limits, Line, Quota, RateHeaders, Subject,
+    retry_after_seconds, write_report, write_reset, ActualUsage, LimitRecord, Limits, Quota, RateHeaders, ReportLine,
+    Subject,
 };
 
 use super::{admit, ask, at, requests, NONE};
@@ -87,10 +88,10 @@ fn the_report() {
     let team = Subject::Label("team".into(), "x".into());
     let monthly = Limits { microusd_per_month: Some(9_500_000), ..NONE };
     let lines = [
-        Line { subject: &key, limits: &limits, record: &record },
-        Line { subject: &model, limits: &NONE, record: &record },
-        Line { subject: &team, limits: &monthly, record: &LimitRecord::default() },
-        Line { subject: &Subject::All, limits: &requests(1), record: &LimitRecord::default() },
+        ReportLine { subject: &key, limits: &limits, record: &record },
+        ReportLine { subject: &model, limits: &NONE, record: &record },
+        ReportLine { subject: &team, limits: &monthly, record: &LimitRecord::default() },
+        ReportLine { subject: &Subject::All, limits: &requests(1), record: &LimitRecord::default() },
     ];
     let mut out = String::new();
     write_report(&mut out, lines, at(0));

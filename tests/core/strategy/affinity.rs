@@ -1,6 +1,6 @@
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-use sluice::routing::{self, Choice, Member, TargetSet};
+use sluice::routing::{self, Member, PickInputs, TargetSet};
 
 use super::{any_set, build, members, target};
 
@@ -16,7 +16,7 @@ fn any_members() -> impl Strategy<Value = Vec<Member>> {
 }
 
 fn pick(affinity: &dyn routing::Strategy, user: u64, allowed: TargetSet) -> usize {
-    target(affinity, &Choice { affinity: user, ..Choice::among(allowed) })
+    target(affinity, &PickInputs { affinity: user, ..PickInputs::among(allowed) })
 }
 
 proptest! {
@@ -26,7 +26,7 @@ proptest! {
         let all = TargetSet::first(members.len());
         let home = pick(&*worker, user, all);
         pick(&*other, !user, all);
-        let choice = Choice { affinity: user, random, first: false, ..Choice::among(all) };
+        let choice = PickInputs { affinity: user, random, first: false, ..PickInputs::among(all) };
         prop_assert_eq!(target(&*other, &choice), home);
     }
 

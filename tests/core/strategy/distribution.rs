@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sluice::routing::{self, Choice, Member, Pick, TargetSet};
+use sluice::routing::{self, Member, Pick, PickInputs, TargetSet};
 
 use super::build;
 
@@ -107,12 +107,17 @@ fn run(scenario: &Scenario) -> [u32; 4] {
             allowed = TargetSet::from_iter([2]);
         }
         let load = |target: usize| in_flight[target];
-        let picked =
-            match strategy.pick(&Choice { allowed, first: true, in_flight: &load, random, affinity: tick as u64 }) {
-                Pick::Target(target) => target,
-                Pick::Full => 3,
-                Pick::None => panic!("{}: none", scenario.strategy),
-            };
+        let picked = match strategy.pick(&PickInputs {
+            allowed,
+            first: true,
+            in_flight: &load,
+            random,
+            affinity: tick as u64,
+        }) {
+            Pick::Target(target) => target,
+            Pick::Full => 3,
+            Pick::None => panic!("{}: none", scenario.strategy),
+        };
         counts[picked] += 1;
         recent[tick % LONGEST] = picked;
         if let Some(ticks) = scenario.ticks.get(picked) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{self, Choice, TargetSet};
+use sluice::routing::{self, PickInputs, TargetSet};
 
 use super::{build, firsts, members, tally, target};
 
@@ -10,7 +10,7 @@ use super::{build, firsts, members, tally, target};
 fn shares(strategy: &dyn routing::Strategy, times: &[u64], count: usize) -> Vec<u32> {
     let mut counts = vec![0; times.len()];
     for _ in 0..count {
-        let picked = target(strategy, &Choice::among(TargetSet::first(times.len())));
+        let picked = target(strategy, &PickInputs::among(TargetSet::first(times.len())));
         strategy.learn(picked, Duration::from_millis(times[picked]));
         counts[picked] += 100;
     }

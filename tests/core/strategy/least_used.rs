@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{Choice, TargetSet};
+use sluice::routing::{PickInputs, TargetSet};
 
 use super::{build, firsts, members, tally, target};
 
@@ -18,7 +18,7 @@ fn the_fewest_in_flight_for_its_weight() {
     for (name, weights, in_flight, want) in cases {
         let least_used = build("least_used", &members(weights));
         let in_flight = |target: usize| in_flight[target];
-        let choice = Choice { in_flight: &in_flight, ..Choice::among(TargetSet::first(weights.len())) };
+        let choice = PickInputs { in_flight: &in_flight, ..PickInputs::among(TargetSet::first(weights.len())) };
         assert_eq!(target(&*least_used, &choice), *want, "{name}");
     }
 }
@@ -37,7 +37,7 @@ fn missed_turns_are_made_up_within_bounds() {
         let all = TargetSet::first(2);
         let busy = |target: usize| target as u64;
         for _ in 0..missed {
-            assert_eq!(target(&*least_used, &Choice { in_flight: &busy, ..Choice::among(all) }), 0, "{name}");
+            assert_eq!(target(&*least_used, &PickInputs { in_flight: &busy, ..PickInputs::among(all) }), 0, "{name}");
         }
         let picks = firsts(&*least_used, all, 2 * made_up);
         let in_a_row = picks.iter().take_while(|pick| **pick == 1).count();
@@ -57,7 +57,7 @@ proptest! {
         let least_used = build("least_used", &members(&weights));
         for in_flight in in_flight {
             let load = |target: usize| in_flight[target];
-            let choice = Choice { in_flight: &load, ..Choice::among(TargetSet::first(weights.len())) };
+            let choice = PickInputs { in_flight: &load, ..PickInputs::among(TargetSet::first(weights.len())) };
             let picked = target(&*least_used, &choice);
             for other in 0..weights.len() {
                 let (this, that) = (load(picked) * u64::from(weights[other]), load(other) * u64::from(weights[picked]));
@@ -72,7 +72,7 @@ proptest! {
         let mut uses = [0; 4];
         for in_flight in in_flight {
             let load = |target: usize| in_flight[target];
-            let picked = target(&*least_used, &Choice { in_flight: &load, ..Choice::among(TargetSet::first(4)) });
+            let picked = target(&*least_used, &PickInputs { in_flight: &load, ..PickInputs::among(TargetSet::first(4)) });
             let want = (0..4).min_by_key(|target| (load(*target), uses[*target], *target)).unwrap();
             prop_assert_eq!(picked, want, "{:?} {:?}", in_flight, uses);
             uses[picked] += 1;

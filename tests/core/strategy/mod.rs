@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::config::Object;
-use sluice::routing::{self, by_name, Choice, Member, Pick, TargetSet, MAX_TARGETS, STRATEGIES};
+use sluice::routing::{self, by_name, Member, Pick, PickInputs, TargetSet, MAX_TARGETS, STRATEGIES};
 
 mod affinity;
 #[cfg(not(target_arch = "wasm32"))]
@@ -32,7 +32,7 @@ fn members(weights: &[u32]) -> Vec<Member> {
 }
 
 /// Makes one pick, which must be a target.
-fn target(strategy: &dyn routing::Strategy, choice: &Choice<'_>) -> usize {
+fn target(strategy: &dyn routing::Strategy, choice: &PickInputs<'_>) -> usize {
     match strategy.pick(choice) {
         Pick::Target(target) => target,
         other => panic!("{other:?} for {choice:?}"),
@@ -41,7 +41,7 @@ fn target(strategy: &dyn routing::Strategy, choice: &Choice<'_>) -> usize {
 
 /// The next `count` first attempts among `allowed`, with nothing in flight.
 fn firsts(strategy: &dyn routing::Strategy, allowed: TargetSet, count: usize) -> Vec<usize> {
-    (0..count).map(|_| target(strategy, &Choice::among(allowed))).collect()
+    (0..count).map(|_| target(strategy, &PickInputs::among(allowed))).collect()
 }
 
 /// How often each of `members` targets was picked.
@@ -86,7 +86,7 @@ proptest! {
         let strategy = build(name, &members);
         for (allowed, first, number, spread, time) in choices {
             let in_flight = |target: usize| [0, target as u64, number >> target, number][spread];
-            let choice = Choice { allowed, first, in_flight: &in_flight, random: number, affinity: number };
+            let choice = PickInputs { allowed, first, in_flight: &in_flight, random: number, affinity: number };
             let real = allowed.intersection(TargetSet::first(members.len()));
             match strategy.pick(&choice) {
                 Pick::Target(target) => prop_assert!(real.contains(target), "{name}: {target} of {real:?}"),
@@ -108,11 +108,11 @@ proptest! {
         let mut allowed = TargetSet::first(weights.len());
         firsts(&*strategy, allowed, warm_up);
         for attempt in 0..weights.len() {
-            let choice = Choice { first: attempt == 0, random, affinity: random, ..Choice::among(allowed) };
+            let choice = PickInputs { first: attempt == 0, random, affinity: random, ..PickInputs::among(allowed) };
             allowed.remove(target(&*strategy, &choice)); // it was in the set, or it would not have been picked
         }
         prop_assert!(allowed.is_empty());
-        prop_assert_eq!(strategy.pick(&Choice::among(allowed)), Pick::None);
+        prop_assert_eq!(strategy.pick(&PickInputs::among(allowed)), Pick::None);
     }
 
     #[test]
@@ -123,10 +123,10 @@ proptest! {
     ) {
         let (calm, troubled) = (build(name, &members), build(name, &members));
         for (allowed, random, retries) in requests {
-            let choice = Choice { random, affinity: random, ..Choice::among(allowed) };
+            let choice = PickInputs { random, affinity: random, ..PickInputs::among(allowed) };
             prop_assert_eq!(calm.pick(&choice), troubled.pick(&choice), "{}", name);
             for allowed in retries {
-                troubled.pick(&Choice { first: false, allowed, ..choice });
+                troubled.pick(&PickInputs { first: false, allowed, ..choice });
             }
         }
     }
@@ -141,7 +141,7 @@ fn the_registry() {
         assert!(factory.target_fields.iter().all(|field| ["weight", "tier", "slots"].contains(field)), "{factory:?}");
         assert!(!factory.options.contains(&"name"), "{factory:?}");
         let strategy = build(factory.name, &[]);
-        assert_eq!(strategy.pick(&Choice::among(TargetSet::first(64))), Pick::None, "{}: no target", factory.name);
+        assert_eq!(strategy.pick(&PickInputs::among(TargetSet::first(64))), Pick::None, "{}: no target", factory.name);
         let looks = ["least_used", "first_available"].contains(&factory.name);
         assert_eq!(strategy.counts_in_flight(), looks, "{}", factory.name);
     }

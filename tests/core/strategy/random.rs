@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{Choice, TargetSet};
+use sluice::routing::{PickInputs, TargetSet};
 
 use super::{any_set, build, members, tally, target};
 
@@ -16,14 +16,14 @@ proptest! {
         let sum: u32 = wanted.iter().sum();
         let number = |step: u32| ((f64::from(step) + offset.clamp(0.01, 0.99)) / f64::from(sum) * 2f64.powi(64)) as u64;
         let picks: Vec<usize> =
-            (0..sum).map(|step| target(&*random, &Choice { random: number(step), ..Choice::among(allowed) })).collect();
+            (0..sum).map(|step| target(&*random, &PickInputs { random: number(step), ..PickInputs::among(allowed) })).collect();
         prop_assert_eq!(tally(&picks, weights.len()), wanted);
     }
 
     #[test]
     fn the_same_number_picks_the_same(weights in vec(1..50u32, 1..8), number in any::<u64>()) {
         let random = build("random", &members(&weights));
-        let choice = Choice { random: number, ..Choice::among(TargetSet::first(weights.len())) };
+        let choice = PickInputs { random: number, ..PickInputs::among(TargetSet::first(weights.len())) };
         let picks: Vec<usize> = (0..3).map(|_| target(&*random, &choice)).collect();
         prop_assert_eq!(picks, vec![target(&*random, &choice); 3]);
     }

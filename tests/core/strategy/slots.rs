@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{Choice, Member, Pick, TargetSet};
+use sluice::routing::{Member, Pick, PickInputs, TargetSet};
 
 use super::{any_set, build};
 
@@ -27,7 +27,7 @@ fn the_first_free_slot() {
         let in_flight = |target: usize| in_flight[target];
         for first in [true, false] {
             let allowed = allowed.iter().copied().collect();
-            let choice = Choice { first, in_flight: &in_flight, ..Choice::among(allowed) };
+            let choice = PickInputs { first, in_flight: &in_flight, ..PickInputs::among(allowed) };
             assert_eq!(first_available.pick(&choice), *want, "{name}, first: {first}");
         }
     }
@@ -47,7 +47,7 @@ proptest! {
                 None => Pick::Full,
             };
             let load = |target: usize| in_flight[target];
-            prop_assert_eq!(first_available.pick(&Choice { in_flight: &load, ..Choice::among(allowed) }), want);
+            prop_assert_eq!(first_available.pick(&PickInputs { in_flight: &load, ..PickInputs::among(allowed) }), want);
             if let Pick::Target(target) = want {
                 in_flight[target] += 1;
             }

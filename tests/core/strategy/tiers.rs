@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{Choice, Member, TargetSet};
+use sluice::routing::{Member, PickInputs, TargetSet};
 
 use super::{any_set, build, firsts, tally, target};
 
@@ -32,7 +32,7 @@ proptest! {
         for mut allowed in sets {
             allowed.insert(0);
             allowed = allowed.intersection(TargetSet::first(of.len()));
-            let picked = target(&*priority, &Choice::among(allowed));
+            let picked = target(&*priority, &PickInputs::among(allowed));
             prop_assert_eq!(Some(of[picked].0), allowed.iter().map(|target| of[target].0).min());
         }
     }
@@ -46,7 +46,7 @@ proptest! {
         let rounded = u32::from(ejections.contains(&true));
         for ejected in ejections {
             // the whole first tier at once, so that its own shares do not change
-            priority.pick(&Choice::among(if ejected { all.without(in_tier(first)) } else { all }));
+            priority.pick(&PickInputs::among(if ejected { all.without(in_tier(first)) } else { all }));
         }
         let sum: u32 = in_tier(first).iter().map(|target| of[target].1).sum();
         let counts = tally(&firsts(&*priority, all, sum as usize), of.len());

@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::routing::{Choice, Pick, TargetSet};
+use sluice::routing::{Pick, PickInputs, TargetSet};
 
 use super::{any_set, build, firsts, members, tally};
 
@@ -22,9 +22,9 @@ fn turns() {
 fn a_retry_takes_the_next_turn() {
     let weighted = build("weighted", &members(&[3, 1]));
     for _ in 0..400 {
-        let Pick::Target(first) = weighted.pick(&Choice::among(TargetSet::first(2))) else { panic!() };
+        let Pick::Target(first) = weighted.pick(&PickInputs::among(TargetSet::first(2))) else { panic!() };
         let untried = TargetSet::from_iter([1 - first]);
-        let retry = Choice { first: false, ..Choice::among(untried) };
+        let retry = PickInputs { first: false, ..PickInputs::among(untried) };
         assert_eq!(weighted.pick(&retry), Pick::Target(1 - first));
     }
 }
@@ -73,7 +73,7 @@ proptest! {
         let weighted = build("weighted", &members(&weights));
         let all = TargetSet::first(weights.len());
         for allowed in history {
-            weighted.pick(&Choice::among(allowed));
+            weighted.pick(&PickInputs::among(allowed));
         }
         let sum = weights.iter().sum::<u32>() as usize;
         firsts(&*weighted, all, 8 * sum + start);
@@ -92,7 +92,7 @@ proptest! {
             for target in allowed.iter() {
                 owed[target] += f64::from(weights[target]) / f64::from(sum);
             }
-            if let Pick::Target(target) = weighted.pick(&Choice::among(allowed)) {
+            if let Pick::Target(target) = weighted.pick(&PickInputs::among(allowed)) {
                 owed[target] -= 1.0;
             }
         }

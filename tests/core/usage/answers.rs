@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 use sluice::endpoint::Dialect;
-use sluice::usage::{Framing, Source, TokenUsage};
+use sluice::usage::{Framing, TokenUsage, UsageSource};
 
 macro_rules! files {
     ($($name:literal,)*) => {
@@ -167,7 +167,7 @@ pub struct Entry {
     pub stream: bool,
     pub strip: bool,
     pub usage: TokenUsage,
-    pub source: Source,
+    pub source: UsageSource,
     pub interrupted: bool,
     /// The client's part of it.
     pub passes: Vec<u8>,
@@ -218,7 +218,7 @@ fn read(entry: &Value, name: &'static str, bytes: &'static [u8]) -> Entry {
             image_input: entry["usage"]["image_input"].as_u64().unwrap_or(0),
             image_output: entry["usage"]["image_output"].as_u64().unwrap_or(0),
         },
-        source: Source::ALL.into_iter().find(|source| source.label() == text("source")).unwrap(),
+        source: UsageSource::ALL.into_iter().find(|source| source.label() == text("source")).unwrap(),
         interrupted: flag("interrupted"),
         passes,
     }

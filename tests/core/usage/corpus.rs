@@ -1,8 +1,8 @@
 //! Every answer of the corpus, cut at every place; then every one of them broken in some way.
 
-use sluice::endpoint::{classify, Call};
+use sluice::endpoint::{classify, RequestTarget};
 use sluice::usage::{
-    Boundaries, Format, Framing, Meter, Pass, Source, TokenUsage, UsageReading, LARGE_EVENT, MAX_JSON,
+    Boundaries, Format, Framing, Meter, Pass, TokenUsage, UsageReading, UsageSource, LARGE_EVENT, MAX_JSON,
 };
 
 use super::answers::{entries, Entry};
@@ -11,7 +11,7 @@ use super::answers::{entries, Entry};
 #[derive(Debug, PartialEq)]
 struct Metered {
     usage: TokenUsage,
-    source: Source,
+    source: UsageSource,
     interrupted: bool,
     out: Vec<u8>,
 }
@@ -89,10 +89,16 @@ fn framings_of_answers() {
         assert_eq!(Framing::of_answer(entry.dialect, entry.stream, entry.bytes), entry.framing, "{}", entry.name);
         assert_eq!(Framing::of_content_type(&entry.content_type), entry.framing, "{}", entry.name);
         match classify("POST", &entry.path, "/gateway") {
-            Call::Body(endpoint) | Call::Path(endpoint, _) => assert_eq!(endpoint.dialect(), entry.dialect),
+            RequestTarget::Body(endpoint) | RequestTarget::Path(endpoint, _) => {
+                assert_eq!(endpoint.dialect(), entry.dialect)
+            }
             // paths of OpenAI's that the gateway does not route yet
-            Call::Unknown => assert!(entry.path.starts_with("/v1/images") || entry.path.starts_with("/v1/audio")),
-            Call::Stored(_) | Call::Gateway(_) | Call::WrongMethod(_) => panic!("{}", entry.path),
+            RequestTarget::Unknown => {
+                assert!(entry.path.starts_with("/v1/images") || entry.path.starts_with("/v1/audio"))
+            }
+            RequestTarget::Stored(_) | RequestTarget::Gateway(_) | RequestTarget::WrongMethod(_) => {
+                panic!("{}", entry.path)
+            }
         }
     }
 }

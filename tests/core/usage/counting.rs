@@ -8,13 +8,13 @@ use sluice::gateway::Command;
 use sluice::outcome::Outcome;
 use sluice::parsed_request::read;
 use sluice::routing::{Credential, Table};
-use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
+use sluice::usage::{Counter, TokenUsage, UsageSource, COUNT_TIMEOUT};
 
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
 /// An exchange with a finished answer of this kind, whose server can count tokens.
-fn silent(body: &str, usage: Option<(TokenUsage, Source)>) -> Exchange {
+fn silent(body: &str, usage: Option<(TokenUsage, UsageSource)>) -> Exchange {
     let mut server = upstream("a", &[Dialect::OpenAi]);
     server.host = Some("there".to_owned());
     server.credential = Some(Credential::new(None, "sk-theirs"));
@@ -46,7 +46,7 @@ const GUESS: TokenUsage = TokenUsage {
 
 #[test]
 fn the_server_is_asked_to_count() {
-    let exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
+    let exchange = silent(CHAT, Some((GUESS, UsageSource::Estimated)));
     let call = exchange.count_call().unwrap();
     assert_eq!((call.cluster, call.timeout), ("a", COUNT_TIMEOUT));
     assert_eq!(
@@ -67,12 +67,12 @@ fn the_server_is_asked_to_count() {
 fn nothing_else_is_counted() {
     let long = format!(r#"{{"model":"gpt-4o","messages":[{{"content":"{}"}}]}}"#, "x".repeat(MAX_KEPT_BODY));
     let cases = [
-        ("reported", CHAT, Some((GUESS, Source::Reported))),
-        ("partial", CHAT, Some((GUESS, Source::Partial))),
-        ("missing", CHAT, Some((GUESS, Source::Missing))),
+        ("reported", CHAT, Some((GUESS, UsageSource::Reported))),
+        ("partial", CHAT, Some((GUESS, UsageSource::Partial))),
+        ("missing", CHAT, Some((GUESS, UsageSource::Missing))),
         ("no answer", CHAT, None),
-        ("too long", &long, Some((GUESS, Source::Estimated))),
-        ("no prompt", r#"{"model":"gpt-4o"}"#, Some((GUESS, Source::Estimated))),
+        ("too long", &long, Some((GUESS, UsageSource::Estimated))),
+        ("no prompt", r#"{"model":"gpt-4o"}"#, Some((GUESS, UsageSource::Estimated))),
     ];
     for (name, body, usage) in cases {
         let mut exchange = silent(body, usage);
@@ -86,9 +86,10 @@ fn nothing_else_is_counted() {
 
 #[test]
 fn a_count_replaces_the_estimate() {
-    let cases = [(Some(7), (TokenUsage { input: 7, ..GUESS }, Source::Counted)), (None, (GUESS, Source::Estimated))];
+    let cases =
+        [(Some(7), (TokenUsage { input: 7, ..GUESS }, UsageSource::Counted)), (None, (GUESS, UsageSource::Estimated))];
     for (count, want) in cases {
-        let mut exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
+        let mut exchange = silent(CHAT, Some((GUESS, UsageSource::Estimated)));
         exchange.counted(count);
         assert_eq!(exchange.usage(), Some(want));
     }
@@ -96,10 +97,10 @@ fn a_count_replaces_the_estimate() {
 
 #[test]
 fn usage_of_an_answer_without_a_report() {
-    let metered = (TokenUsage::default(), Source::Missing);
+    let metered = (TokenUsage::default(), UsageSource::Missing);
     let mut exchange = silent(CHAT, None);
     let estimate = TokenUsage { input: 1, output: 2, ..TokenUsage::default() };
-    assert_eq!(exchange.completed(metered, Some(2)), Some((estimate, Source::Estimated)));
+    assert_eq!(exchange.completed(metered, Some(2)), Some((estimate, UsageSource::Estimated)));
     assert_eq!(exchange.completed(metered, None), Some(metered), "an error has no text");
     exchange.answer_encoded(true);
     assert_eq!(exchange.completed(metered, Some(2)), Some(metered), "nobody could read it");

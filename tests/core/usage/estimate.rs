@@ -2,7 +2,10 @@
 
 use sluice::endpoint::Endpoint;
 use sluice::parsed_request;
-use sluice::usage::{complete, read_count, Counter, EstimateInput, Framing, Meter, Source, TokenUsage, COUNT_TIMEOUT};
+use sluice::usage::{
+    complete, read_count, Counter, EstimateInput, Framing, Meter, TokenUsage, UsageSource, COUNT_TIMEOUT,
+};
+use UsageSource::{Estimated, Missing, Partial, Reported};
 
 const NOTHING: TokenUsage = TokenUsage {
     input: 0,
@@ -25,51 +28,31 @@ fn final_counts() {
     let known = EstimateInput { prompt: Some(41), unreported: Some(2), encoded: false };
     let nothing_more = EstimateInput { unreported: Some(0), ..known };
     let cases = [
-        ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
-        ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
-        ("zeros beside text", (NOTHING, Source::Reported), known, (guess, Source::Estimated)),
-        ("zeros beside none", (NOTHING, Source::Reported), nothing_more, (NOTHING, Source::Reported)),
-        ("reported before it began", (huge(3, 1), Source::Missing), known, (huge(3, 2), Source::Estimated)),
-        ("more than there is text", (reported, Source::Missing), known, (reported, Source::Estimated)),
-        ("cut, nothing told", (NOTHING, Source::Partial), known, (guess, Source::Partial)),
-        ("cut, both told", (reported, Source::Partial), known, (huge(3, 6), Source::Partial)),
-        ("cut, told up to the end", (reported, Source::Partial), nothing_more, (reported, Source::Partial)),
-        ("cut, the output told", (huge(0, 4), Source::Partial), known, (huge(11, 6), Source::Partial)),
-        (
-            "cut, not read",
-            (huge(0, 4), Source::Partial),
-            EstimateInput { prompt: None, ..known },
-            (huge(0, 6), Source::Partial),
-        ),
-        (
-            "an error in a stream",
-            (NOTHING, Source::Partial),
-            EstimateInput { unreported: None, ..known },
-            (NOTHING, Source::Partial),
-        ),
-        ("unread", (NOTHING, Source::Missing), EstimateInput { prompt: None, ..known }, (NOTHING, Source::Missing)),
-        (
-            "an error",
-            (NOTHING, Source::Missing),
-            EstimateInput { unreported: None, ..known },
-            (NOTHING, Source::Missing),
-        ),
-        ("encoded", (NOTHING, Source::Missing), EstimateInput { encoded: true, ..known }, (NOTHING, Source::Missing)),
-        (
-            "cut, encoded",
-            (NOTHING, Source::Partial),
-            EstimateInput { encoded: true, ..known },
-            (NOTHING, Source::Missing),
-        ),
-        ("plain", (reported, Source::Reported), EstimateInput { encoded: true, ..known }, (reported, Source::Reported)),
-        ("just plausible", (huge(1 << 40, 4), Source::Reported), known, (huge(1 << 40, 4), Source::Reported)),
-        ("too much input", (huge(u64::MAX, 4), Source::Reported), nothing_more, (huge(11, 4), Source::Partial)),
-        ("too much output", (huge(3, (1 << 40) + 1), Source::Reported), known, (huge(3, 2), Source::Partial)),
+        ("missing", (NOTHING, Missing), known, (guess, Estimated)),
+        ("reported", (reported, Reported), known, (reported, Reported)),
+        ("zeros beside text", (NOTHING, Reported), known, (guess, Estimated)),
+        ("zeros beside none", (NOTHING, Reported), nothing_more, (NOTHING, Reported)),
+        ("reported before it began", (huge(3, 1), Missing), known, (huge(3, 2), Estimated)),
+        ("more than there is text", (reported, Missing), known, (reported, Estimated)),
+        ("cut, nothing told", (NOTHING, Partial), known, (guess, Partial)),
+        ("cut, both told", (reported, Partial), known, (huge(3, 6), Partial)),
+        ("cut, told up to the end", (reported, Partial), nothing_more, (reported, Partial)),
+        ("cut, the output told", (huge(0, 4), Partial), known, (huge(11, 6), Partial)),
+        ("cut, not read", (huge(0, 4), Partial), EstimateInput { prompt: None, ..known }, (huge(0, 6), Partial)),
+        ("an error in a stream", (NOTHING, Partial), EstimateInput { unreported: None, ..known }, (NOTHING, Partial)),
+        ("unread", (NOTHING, Missing), EstimateInput { prompt: None, ..known }, (NOTHING, Missing)),
+        ("an error", (NOTHING, Missing), EstimateInput { unreported: None, ..known }, (NOTHING, Missing)),
+        ("encoded", (NOTHING, Missing), EstimateInput { encoded: true, ..known }, (NOTHING, Missing)),
+        ("cut, encoded", (NOTHING, Partial), EstimateInput { encoded: true, ..known }, (NOTHING, Missing)),
+        ("plain", (reported, Reported), EstimateInput { encoded: true, ..known }, (reported, Reported)),
+        ("just plausible", (huge(1 << 40, 4), Reported), known, (huge(1 << 40, 4), Reported)),
+        ("too much input", (huge(u64::MAX, 4), Reported), nothing_more, (huge(11, 4), Partial)),
+        ("too much output", (huge(3, (1 << 40) + 1), Reported), known, (huge(3, 2), Partial)),
         (
             "too much of a detail",
-            (TokenUsage { reasoning_output: u64::MAX, ..reported }, Source::Reported),
+            (TokenUsage { reasoning_output: u64::MAX, ..reported }, Reported),
             nothing_more,
-            (reported, Source::Partial),
+            (reported, Partial),
         ),
     ];
     for (name, metered, known, want) in cases {
@@ -257,7 +240,7 @@ fn estimates_after_the_last_report() {
         }
     }
     let cut = metered(Framing::Json, &["{\"choices\":[{\"message\":{\"content\":\"Hello, y"], false);
-    assert_eq!((cut.finish(), cut.unreported()), ((NOTHING, Source::Partial), Some(3)), "half a document");
+    assert_eq!((cut.finish(), cut.unreported()), ((NOTHING, Partial), Some(3)), "half a document");
     let whole = r#"{"choices":[{"message":{"content":"Hello, you"}}],"usage":{"prompt_tokens":1,"completion_tokens":18446744073709551615}}"#;
     assert_eq!(metered(Framing::Json, &[whole], true).unreported(), Some(3), "a report that nobody believes");
 }

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint;
 use sluice::usage::{
-    event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, Source, UsageReading, MAX_EVENT,
+    event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, UsageReading, UsageSource, MAX_EVENT,
 };
 
 use super::meter::stream_like;
@@ -119,11 +119,11 @@ fn what_is_appended() {
 #[test]
 fn streams_without_a_last_event() {
     use Framing::{Ndjson, Sse};
-    use Source::{Partial, Reported};
+    use UsageSource::{Partial, Reported};
     const CHAT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     const BEGUN: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"Hello, all of you\"}}\n\n";
     let chat = |rest: &str| format!("{CHAT}{rest}");
-    let cases: [(&str, Framing, String, bool, Source); 16] = [
+    let cases: [(&str, Framing, String, bool, UsageSource); 16] = [
         ("chat", Sse, chat(""), true, Partial),
         ("with a comment at its end", Sse, chat(": bye"), true, Partial),
         ("without the last blank line", Sse, CHAT.trim_end().to_owned(), true, Partial),
@@ -202,7 +202,7 @@ fn a_running_stream_is_not_interrupted() {
     let mut meter = Meter::new(Framing::Sse, true);
     meter.chunk(b"data: {}\n\nda", false);
     assert!(!meter.is_interrupted() && meter.interruption(Endpoint::ChatCompletions).is_none());
-    assert_eq!(meter.finish().1, Source::Partial, "reset");
+    assert_eq!(meter.finish().1, UsageSource::Partial, "reset");
 }
 
 #[test]
@@ -241,7 +241,7 @@ proptest! {
             prop_assert_eq!(last_event(framing, &out), interruption(endpoint));
             let (_, again) = meter(framing, false, &[&out]);
             prop_assert!(!again.is_interrupted(), "another gateway appends nothing");
-            prop_assert_eq!(again.finish().1, Source::Partial);
+            prop_assert_eq!(again.finish().1, UsageSource::Partial);
         }
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde_json::json;
-use sluice::usage::{Framing, Meter, Pass, Source, LARGE_EVENT, MAX_JSON};
+use sluice::usage::{Framing, Meter, Pass, UsageSource, LARGE_EVENT, MAX_JSON};
 
 use crate::generate;
 
@@ -43,7 +43,7 @@ fn large_events() {
                 let (out, held, meter) = meter(Framing::Sse, strip, &bytes, size);
                 assert!(out == *if strip { &stripped } else { &bytes }, "{what}: bytes");
                 let (usage, found) = meter.finish();
-                assert_eq!((usage.input, found), (7, Source::Reported), "{what}");
+                assert_eq!((usage.input, found), (7, UsageSource::Reported), "{what}");
                 assert!(held <= LARGE_EVENT, "{what}: held {held}");
                 assert_eq!(meter.held(), 0, "{what}: released");
             }
@@ -66,7 +66,7 @@ fn many_events() {
         }
         meter.chunk(b"", true);
         assert_eq!(passed, bytes.len() - if strip { USAGE.len() } else { 0 });
-        assert_eq!((meter.finish().0.input, meter.finish().1), (7, Source::Reported));
+        assert_eq!((meter.finish().0.input, meter.finish().1), (7, UsageSource::Reported));
         println!("200,000 events, strip {strip}: at most {reserved} bytes reserved");
         assert!(reserved < 64 << 10);
     }
@@ -78,11 +78,11 @@ fn values_in_large_events() {
     let pad = "x".repeat(5 << 20);
     let image = format!(r#"{{"type":"image","result":"{pad}"}}"#);
     let cases = [
-        ("a last word", format!(r#"event: response.completed\ndata: {{"type":"response.completed","response":{{"output":[{image},{image}],"usage":{{"input_tokens":7,"output_tokens":3,"total_tokens":10}}}}}}\n\n"#), (7, 3), Source::Reported),
-        ("several lines", format!("data: {{\"pad\":\"{pad}\",\r\ndata: \"usageMetadata\":{{\"promptTokenCount\":7}},\r\ndata:\"candidates\":[{{\"finishReason\":\"STOP\"}}]}}\r\n\r\n"), (7, 0), Source::Reported),
-        ("a choice that ends", format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{pad}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":7}}}}\n\n"#), (7, 0), Source::Reported),
-        ("an error by its name", format!("event: error\ndata: {{\"x\":\"{pad}\"}}\n\n"), (0, 0), Source::Partial),
-        ("a comment", format!(": {pad}\n\ndata: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":7}}}}\n\ndata: [DONE]\n\n"), (7, 0), Source::Reported),
+        ("a last word", format!(r#"event: response.completed\ndata: {{"type":"response.completed","response":{{"output":[{image},{image}],"usage":{{"input_tokens":7,"output_tokens":3,"total_tokens":10}}}}}}\n\n"#), (7, 3), UsageSource::Reported),
+        ("several lines", format!("data: {{\"pad\":\"{pad}\",\r\ndata: \"usageMetadata\":{{\"promptTokenCount\":7}},\r\ndata:\"candidates\":[{{\"finishReason\":\"STOP\"}}]}}\r\n\r\n"), (7, 0), UsageSource::Reported),
+        ("a choice that ends", format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{pad}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":7}}}}\n\n"#), (7, 0), UsageSource::Reported),
+        ("an error by its name", format!("event: error\ndata: {{\"x\":\"{pad}\"}}\n\n"), (0, 0), UsageSource::Partial),
+        ("a comment", format!(": {pad}\n\ndata: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":7}}}}\n\ndata: [DONE]\n\n"), (7, 0), UsageSource::Reported),
     ];
     for (name, text, want, source) in cases {
         let bytes = text.replace("\\n", "\n");
@@ -116,7 +116,7 @@ fn large_lines() {
             let (out, _, meter) = meter(Framing::Ndjson, false, text.as_bytes(), size);
             assert!(out == text.as_bytes() && !meter.is_interrupted(), "{name}, chunks of {size}");
             let (usage, found) = meter.finish();
-            assert_eq!((usage.input, usage.output, found), (7, 3, Source::Reported), "{name}, chunks of {size}");
+            assert_eq!((usage.input, usage.output, found), (7, 3, UsageSource::Reported), "{name}, chunks of {size}");
         }
     }
 }
@@ -127,7 +127,7 @@ fn an_event_beyond_even_its_digest_is_no_interruption() {
     let bytes = format!("data: {{{members}\"x\":0}}\n\n");
     let (out, _, meter) = meter(Framing::Sse, true, bytes.as_bytes(), 16_384);
     assert!(out == bytes.as_bytes() && !meter.is_interrupted());
-    assert_eq!(meter.finish().1, Source::Partial);
+    assert_eq!(meter.finish().1, UsageSource::Partial);
 }
 
 #[test]
@@ -137,12 +137,12 @@ fn large_documents() {
     let word = b"0.0123,".repeat(30 << 17);
     let text = [b"\"".to_vec(), b"\\\"[{".repeat(2 << 20), b"\",".to_vec()].concat();
     let cases = [
-        ("at once", row(1000), Source::Reported, 7),
-        ("large", row(3 << 20), Source::Reported, 7),
-        ("8 MB of rows", row(8 << 20), Source::Reported, 7),
-        ("27 MB of numbers", word, Source::Reported, 7),
-        ("10 MB of text", text, Source::Reported, 7),
-        ("no JSON", [row(3 << 20), b"]".to_vec()].concat(), Source::Partial, 0),
+        ("at once", row(1000), UsageSource::Reported, 7),
+        ("large", row(3 << 20), UsageSource::Reported, 7),
+        ("8 MB of rows", row(8 << 20), UsageSource::Reported, 7),
+        ("27 MB of numbers", word, UsageSource::Reported, 7),
+        ("10 MB of text", text, UsageSource::Reported, 7),
+        ("no JSON", [row(3 << 20), b"]".to_vec()].concat(), UsageSource::Partial, 0),
     ];
     for (name, middle, source, input) in cases {
         let bytes = [head, &middle, tail].concat();
@@ -165,7 +165,7 @@ fn many_embeddings() {
         let bytes = format!(r#"{{"object":"list","data":[{data}],"model":"m",{usage}}}"#);
         let (_, held, meter) = meter(Framing::Json, false, bytes.as_bytes(), 16_384);
         let (tokens, source) = meter.finish();
-        assert_eq!((tokens.input, tokens.output, source), (8191, 0, Source::Reported), "{} bytes", bytes.len());
+        assert_eq!((tokens.input, tokens.output, source), (8191, 0, UsageSource::Reported), "{} bytes", bytes.len());
         assert!(held <= MAX_JSON);
     }
 }
@@ -190,7 +190,7 @@ proptest! {
         let document = |padding: usize| format!("{{{},\"padding\":[{}1]}}", texts.join(","), "1, ".repeat(padding));
         let of = |text: &str| meter(Framing::Json, false, text.as_bytes(), size).2.finish();
         let small = of(&document(1));
-        prop_assert_eq!(small.1, Source::Reported);
+        prop_assert_eq!(small.1, UsageSource::Reported);
         prop_assert_eq!(of(&document(400_000)), small);
     }
 }

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint;
 use sluice::response_gate::Document;
-use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+use sluice::usage::{Framing, Meter, Pass, TokenUsage, UsageSource};
 
 use super::transcripts::{Transcript, TRANSCRIPTS};
 use crate::generate::chunks;
@@ -10,7 +10,7 @@ use crate::generate::chunks;
 /// An answer's record, and its output.
 #[derive(Debug, PartialEq)]
 struct Metered {
-    record: (TokenUsage, Source),
+    record: (TokenUsage, UsageSource),
     interrupted: bool,
     out: Vec<u8>,
     unchanged: bool,
@@ -33,7 +33,7 @@ fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> Metered {
     assert_eq!(meter.held(), 0, "nothing is held at the end");
     let interrupted = meter.is_interrupted();
     let record = meter.finish();
-    assert!(!interrupted || record.1 == Source::Partial, "what is interrupted is partial");
+    assert!(!interrupted || record.1 == UsageSource::Partial, "what is interrupted is partial");
     Metered { record, interrupted, out, unchanged }
 }
 
@@ -115,16 +115,16 @@ fn transcripts_at_every_split() {
 
 #[test]
 fn a_cut_stream_is_partial() {
-    for transcript in TRANSCRIPTS.iter().filter(|transcript| transcript.source == Source::Reported) {
+    for transcript in TRANSCRIPTS.iter().filter(|transcript| transcript.source == UsageSource::Reported) {
         let (whole, _) = write(transcript, "\n", false, true);
         let mut cut = Meter::new(transcript.framing, false);
         for byte in &whole[..whole.len().min(20)] {
             cut.chunk(&[*byte], false);
         }
-        assert_eq!(cut.finish().1, Source::Partial, "{}", transcript.name);
+        assert_eq!(cut.finish().1, UsageSource::Partial, "{}", transcript.name);
     }
     let nothing = Meter::new(Framing::Sse, true);
-    assert_eq!(nothing.finish(), (TokenUsage::default(), Source::Partial), "no byte at all");
+    assert_eq!(nothing.finish(), (TokenUsage::default(), UsageSource::Partial), "no byte at all");
 }
 
 #[test]
@@ -146,14 +146,14 @@ fn complete_events_are_not_held() {
 #[test]
 fn bytes_after_a_document() {
     let document = &b"{\"usage\":{\"prompt_tokens\":5}}"[..];
-    let cases: &[(&str, &[&[u8]], u64, Source)] = &[
-        ("nothing", &[document, b""], 5, Source::Reported),
-        ("white space", &[document, b"\r\n ", b"\n"], 5, Source::Reported),
-        ("white space that is not JSON's", &[document, b"\x0c"], 0, Source::Partial),
-        ("the mark of a stream's end", &[document, b"\n\ndata: [DO", b"NE]\n\n"], 5, Source::Reported),
-        ("half of it", &[document, b"\n\ndata: [DO", b""], 0, Source::Partial),
-        ("another one", &[document, document], 0, Source::Partial),
-        ("in the same piece", &[document, b" x", document], 0, Source::Partial),
+    let cases: &[(&str, &[&[u8]], u64, UsageSource)] = &[
+        ("nothing", &[document, b""], 5, UsageSource::Reported),
+        ("white space", &[document, b"\r\n ", b"\n"], 5, UsageSource::Reported),
+        ("white space that is not JSON's", &[document, b"\x0c"], 0, UsageSource::Partial),
+        ("the mark of a stream's end", &[document, b"\n\ndata: [DO", b"NE]\n\n"], 5, UsageSource::Reported),
+        ("half of it", &[document, b"\n\ndata: [DO", b""], 0, UsageSource::Partial),
+        ("another one", &[document, document], 0, UsageSource::Partial),
+        ("in the same piece", &[document, b" x", document], 0, UsageSource::Partial),
     ];
     for (name, chunks, input, source) in cases {
         for metered in [meter(Framing::Json, false, chunks), meter(Framing::Json, false, &[&chunks.concat()])] {
@@ -162,7 +162,11 @@ fn bytes_after_a_document() {
     }
     let mut reset = Meter::new(Framing::Json, false);
     reset.chunk(b"[{\"usageMetadata\":{\"promptTokenCount\":5}},{\"cand", false);
-    assert_eq!((reset.finish().0.input, reset.finish().1), (5, Source::Partial), "a reset keeps what was complete");
+    assert_eq!(
+        (reset.finish().0.input, reset.finish().1),
+        (5, UsageSource::Partial),
+        "a reset keeps what was complete"
+    );
 }
 
 /// Whether `part` is `whole` with bytes left out.

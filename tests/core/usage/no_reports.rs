@@ -1,6 +1,6 @@
 //! Usage that stands in an answer, and is no report of it.
 
-use sluice::usage::{complete, EstimateInput, Framing, Meter, Source};
+use sluice::usage::{complete, EstimateInput, Framing, Meter, UsageSource};
 
 /// Servers that do not count, and write zeros all the same.
 #[test]
@@ -28,7 +28,7 @@ fn zeros_are_no_report_of_a_text() {
         (Framing::Ndjson, line(text), line("")),
         (Framing::Json, gemini(text), gemini("")),
     ] {
-        for (body, want) in [(answer, (10, 7, Source::Estimated)), (silence, (0, 0, Source::Reported))] {
+        for (body, want) in [(answer, (10, 7, UsageSource::Estimated)), (silence, (0, 0, UsageSource::Reported))] {
             let mut meter = Meter::new(framing, false);
             meter.chunk(body.as_bytes(), true);
             let (tokens, source) = complete(meter.finish(), known(meter.unreported()));
@@ -63,7 +63,7 @@ fn what_is_reported_before_there_is_an_answer() {
         let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         meter.chunk(stream.as_bytes(), true);
         let (tokens, source) = complete(meter.finish(), known(meter.unreported()));
-        let told = if want == 7 { Source::Estimated } else { Source::Reported };
+        let told = if want == 7 { UsageSource::Estimated } else { UsageSource::Reported };
         assert_eq!((tokens.input, tokens.output, source), (10, want, told), "{name}");
     }
 }

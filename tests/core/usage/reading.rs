@@ -1,4 +1,4 @@
-use sluice::usage::{EventKind, Format, Framing, Source, TokenUsage, UsageReading};
+use sluice::usage::{EventKind, Format, Framing, TokenUsage, UsageReading, UsageSource};
 
 use super::tokens;
 
@@ -257,7 +257,7 @@ fn totals_and_labels() {
         "image_output 7",
     ];
     assert_eq!(labelled, want);
-    assert_eq!(Source::ALL.map(Source::label), ["reported", "partial", "counted", "estimated", "missing"]);
+    assert_eq!(UsageSource::ALL.map(UsageSource::label), ["reported", "partial", "counted", "estimated", "missing"]);
 }
 
 #[test]

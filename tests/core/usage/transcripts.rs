@@ -1,7 +1,7 @@
 //! Providers' answers, and the record that each must leave.
 
-use sluice::usage::Source::{Missing, Partial, Reported};
-use sluice::usage::{Framing, Source, TokenUsage};
+use sluice::usage::UsageSource::{Missing, Partial, Reported};
+use sluice::usage::{Framing, TokenUsage, UsageSource};
 
 use super::tokens;
 
@@ -11,7 +11,7 @@ pub struct Transcript {
     pub framing: Framing,
     pub events: &'static [&'static str],
     pub usage: TokenUsage,
-    pub source: Source,
+    pub source: UsageSource,
 }
 
 impl Transcript {
@@ -22,15 +22,25 @@ impl Transcript {
     }
 }
 
-const fn sse(name: &'static str, events: &'static [&'static str], usage: TokenUsage, source: Source) -> Transcript {
+const fn sse(
+    name: &'static str,
+    events: &'static [&'static str],
+    usage: TokenUsage,
+    source: UsageSource,
+) -> Transcript {
     Transcript { name, framing: Framing::Sse, events, usage, source }
 }
 
-const fn ndjson(name: &'static str, events: &'static [&'static str], usage: TokenUsage, source: Source) -> Transcript {
+const fn ndjson(
+    name: &'static str,
+    events: &'static [&'static str],
+    usage: TokenUsage,
+    source: UsageSource,
+) -> Transcript {
     Transcript { name, framing: Framing::Ndjson, events, usage, source }
 }
 
-const fn json(name: &'static str, text: &'static [&'static str], usage: TokenUsage, source: Source) -> Transcript {
+const fn json(name: &'static str, text: &'static [&'static str], usage: TokenUsage, source: UsageSource) -> Transcript {
     Transcript { name, framing: Framing::Json, events: text, usage, source }
 }
 

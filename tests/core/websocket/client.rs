@@ -1,7 +1,7 @@
 //! The client's messages are held until they have been judged.
 
 use proptest::prelude::*;
-use sluice::websocket::{ClientFrames, Close, Message, MAX_MESSAGE};
+use sluice::websocket::{ClientFrames, ClientMessage, Close, MAX_MESSAGE};
 
 use super::{frame, text};
 
@@ -14,12 +14,12 @@ fn pass(pieces: &[&[u8]], room: usize) -> (Vec<u8>, Vec<String>) {
     for piece in pieces {
         out.extend(client.chunk(piece, room, &mut |message| {
             judged.push(match message {
-                Message::Text(text) => text.to_owned(),
-                Message::Binary => "binary".to_owned(),
-                Message::Large => "large".to_owned(),
+                ClientMessage::Text(text) => text.to_owned(),
+                ClientMessage::Binary => "binary".to_owned(),
+                ClientMessage::Large => "large".to_owned(),
             });
             match message {
-                Message::Text(text) if text.contains("bad") => Err(Close::policy("bad")),
+                ClientMessage::Text(text) if text.contains("bad") => Err(Close::policy("bad")),
                 _ => Ok(()),
             }
         }));
@@ -74,7 +74,7 @@ fn fragments_are_one_message() {
 fn control_frames_between_fragments_do_not_wait() {
     let (begin, ping, end) = (frame(0x01, b"o", MASK), frame(0x89, b"hello", MASK), frame(0x80, b"k", MASK));
     let mut client = ClientFrames::default();
-    let judge = &mut |_: Message<'_>| Ok(());
+    let judge = &mut |_: ClientMessage<'_>| Ok(());
     assert_eq!(client.chunk(&[begin.clone(), ping.clone()].concat(), ROOM, judge), ping);
     assert_eq!(client.chunk(&end, ROOM, judge), [begin, end].concat());
 }
@@ -124,8 +124,8 @@ fn room_that_is_gone() {
     let bytes = frame(0x81, &[b'x'; 300], MASK);
     for (may, closes) in [(true, false), (false, true)] {
         let mut client = ClientFrames::default();
-        let judge = &mut |message: Message<'_>| match message {
-            Message::Large if !may => Err(Close::policy("large")),
+        let judge = &mut |message: ClientMessage<'_>| match message {
+            ClientMessage::Large if !may => Err(Close::policy("large")),
             _ => Ok(()),
         };
         let mut out = client.chunk(&bytes[..100], 1000, judge);
@@ -138,7 +138,7 @@ fn room_that_is_gone() {
 #[test]
 fn lost_bytes() {
     let mut client = ClientFrames::default();
-    let judge = &mut |_: Message<'_>| Ok(());
+    let judge = &mut |_: ClientMessage<'_>| Ok(());
     client.chunk(&text("one")[..4], ROOM, judge);
     assert!(client.lose().starts_with(&[0x88]) && client.is_closed() && client.held() == 0);
     assert!(client.chunk(&text("two"), ROOM, judge).is_empty());

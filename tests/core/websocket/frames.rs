@@ -1,7 +1,7 @@
 //! Frames' headers, order and pieces.
 
 use proptest::prelude::*;
-use sluice::websocket::{Frames, Part, Sender, Violation};
+use sluice::websocket::{FramePart, Frames, Sender, Violation};
 
 use super::{frame, read};
 
@@ -56,9 +56,9 @@ fn what_is_no_frame() {
 fn the_longest_length() {
     let bytes = [&b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff"[..], &[0; 4], b"abc"].concat();
     let (mut frames, mut input) = (Frames::new(Sender::Client), &bytes[..]);
-    let Ok(Some(Part::Begin(found))) = frames.next(&mut input) else { panic!() };
+    let Ok(Some(FramePart::Begin(found))) = frames.next(&mut input) else { panic!() };
     assert_eq!(found.length, i64::MAX as u64);
-    assert!(matches!(frames.next(&mut input), Ok(Some(Part::Payload { bytes: b"abc", .. }))));
+    assert!(matches!(frames.next(&mut input), Ok(Some(FramePart::Payload { bytes: b"abc", .. }))));
     assert_eq!(frames.next(&mut input), Ok(None));
     assert!(!frames.is_between());
 }

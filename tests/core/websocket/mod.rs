@@ -6,7 +6,7 @@ mod frames;
 mod limits;
 mod server;
 
-use sluice::websocket::{Close, Frames, Part, Sender, Violation};
+use sluice::websocket::{Close, FramePart, Frames, Sender, Violation};
 
 /// A frame: its first byte, and its payload. `mask`: a client's.
 pub fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
@@ -42,13 +42,13 @@ pub fn read(sender: Sender, pieces: &[&[u8]]) -> Result<Vec<(String, Vec<u8>)>, 
         let mut input = *piece;
         while let Some(part) = frames.next(&mut input)? {
             match part {
-                Part::Begin(frame) => found.push((format!("{:?} {}", frame.kind, frame.is_last), Vec::new())),
-                Part::Payload { frame, offset, bytes } => {
+                FramePart::Begin(frame) => found.push((format!("{:?} {}", frame.kind, frame.is_last), Vec::new())),
+                FramePart::Payload { frame, offset, bytes } => {
                     let (_, payload) = found.last_mut().unwrap();
                     assert_eq!(offset, payload.len() as u64);
                     frame.unmask(offset, bytes, payload);
                 }
-                Part::End(frame) => assert_eq!(frame.length, found.last().unwrap().1.len() as u64),
+                FramePart::End(frame) => assert_eq!(frame.length, found.last().unwrap().1.len() as u64),
             }
         }
         assert!(input.is_empty());

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use sluice::usage::{Format, Framing, Meter, Pass, UsageReading, Source, TokenUsage};
+use sluice::usage::{Format, Framing, Meter, Pass, UsageReading, UsageSource, TokenUsage};
 
 fuzz_target!(|input: (u8, &[u8])| {
     // the first byte chooses the cuts
@@ -19,7 +19,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     for format in Format::ALL {
         meter(format, usize::from(way) + 1, bytes);
     }
-    if source == Source::Reported {
+    if source == UsageSource::Reported {
         let mut again = UsageReading::default();
         again.read(bytes);
         let before = again;
@@ -41,7 +41,7 @@ fn count(answer: &Value, name: &str) -> Option<u64> {
     answer.get("usage")?.get(name)?.as_u64()
 }
 
-fn meter(format: Format, size: usize, bytes: &[u8]) -> (TokenUsage, Source) {
+fn meter(format: Format, size: usize, bytes: &[u8]) -> (TokenUsage, UsageSource) {
     let mut meter = Meter::new(Framing::Json, true).with_format(format);
     for chunk in bytes.chunks(size) {
         assert_eq!(meter.chunk(chunk, false), Pass::Unchanged);

@@ -5,10 +5,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::endpoint::Endpoint;
-use sluice::usage::{Boundaries, Framing, Meter, Pass, UsageReading, Source, TokenUsage, LARGE_EVENT};
+use sluice::usage::{Boundaries, Framing, Meter, Pass, UsageReading, UsageSource, TokenUsage, LARGE_EVENT};
 
 /// The tokens and their source, and the bytes to append.
-type Record = (TokenUsage, Source, Option<Vec<u8>>);
+type Record = (TokenUsage, UsageSource, Option<Vec<u8>>);
 
 fuzz_target!(|input: (u8, &[u8])| {
     // the first byte says how the rest is cut
@@ -26,9 +26,9 @@ fuzz_target!(|input: (u8, &[u8])| {
         assert_eq!(parsed(framing, bytes), plain_record.0, "skipping");
     }
     if let (_, source, Some(appended)) = plain_record {
-        assert_eq!(source, Source::Partial);
+        assert_eq!(source, UsageSource::Partial);
         let (_, mended) = meter(framing, false, size, &[bytes, &appended].concat());
-        assert_eq!((mended.1, mended.2), (Source::Partial, None), "appended to again");
+        assert_eq!((mended.1, mended.2), (UsageSource::Partial, None), "appended to again");
     }
 });
 

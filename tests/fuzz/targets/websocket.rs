@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::usage::{Format, TokenUsage};
-use sluice::websocket::{ClientEvent, ClientFrames, Message, ServerFrames, Strictness};
+use sluice::websocket::{ClientEvent, ClientFrames, ClientMessage, ServerFrames, Strictness};
 
 const ROOM: usize = 1000;
 
@@ -20,7 +20,7 @@ fn client(bytes: &[u8], size: usize) -> (Vec<u8>, Vec<String>) {
     let (mut frames, mut out, mut judged) = (ClientFrames::default(), Vec::new(), Vec::new());
     for chunk in bytes.chunks(size) {
         out.extend(frames.chunk(chunk, ROOM, &mut |message| {
-            let Message::Text(text) = message else {
+            let ClientMessage::Text(text) = message else {
                 judged.push(format!("{message:?}"));
                 return Ok(());
             };

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::bootstrap::Envoy;
-pub(crate) use self::report::{Level, Report};
+pub(crate) use self::report::{Report, Severity};
 use crate::short::{is_short, Short};
 use crate::yaml::{quoted, Tree};
 use crate::{file, Failure};
@@ -125,7 +125,7 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
         if let (Ok(tree), true) = (Tree::parse(&rendered), report.errors() == 0) {
             let mut own = Report::default();
             envoy::check(&Envoy::new(&tree), &mut own);
-            for finding in own.findings.iter().filter(|finding| finding.level == Level::Error) {
+            for finding in own.findings.iter().filter(|finding| finding.level == Severity::Error) {
                 report.error(finding.rule, 1, &finding.path, finding.problem.clone(), &finding.fix);
             }
         }

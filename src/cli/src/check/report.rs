@@ -4,7 +4,7 @@ use serde_json::{json, Value};
 
 /// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub(crate) enum Severity {
     Error,
     Warning,
 }
@@ -12,7 +12,7 @@ pub(crate) enum Level {
 /// A finding.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    pub(crate) level: Level,
+    pub(crate) level: Severity,
     /// The rule's name, for scripts.
     pub(crate) rule: &'static str,
     pub(crate) line: usize,
@@ -39,7 +39,7 @@ impl Report {
         problem: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.add(Level::Error, rule, line, path, problem.into(), fix.into());
+        self.add(Severity::Error, rule, line, path, problem.into(), fix.into());
     }
 
     pub(super) fn warning(
@@ -50,10 +50,10 @@ impl Report {
         problem: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.add(Level::Warning, rule, line, path, problem.into(), fix.into());
+        self.add(Severity::Warning, rule, line, path, problem.into(), fix.into());
     }
 
-    fn add(&mut self, level: Level, rule: &'static str, line: usize, path: &str, problem: String, fix: String) {
+    fn add(&mut self, level: Severity, rule: &'static str, line: usize, path: &str, problem: String, fix: String) {
         let path = path.to_owned();
         // findings in YAML aliases occur more than once
         if !self.findings.iter().any(|other| other.rule == rule && other.line == line && other.problem == problem) {
@@ -66,7 +66,7 @@ impl Report {
     }
 
     pub(crate) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.level == Level::Error).count()
+        self.findings.iter().filter(|finding| finding.level == Severity::Error).count()
     }
 
     /// As text: two lines for each finding.
@@ -97,11 +97,11 @@ impl Report {
     }
 }
 
-impl Level {
+impl Severity {
     fn name(self) -> &'static str {
         match self {
-            Level::Error => "error",
-            Level::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Warning => "warning",
         }
     }
 }

@@ -38,36 +38,36 @@ pub(crate) struct Running<'a> {
 
 /// A file that Envoy reads again.
 #[derive(Clone, Copy, PartialEq)]
-enum Part {
+enum ResourceFile {
     Clusters,
     Routes,
     Filters,
     Listeners,
 }
 
-impl Part {
+impl ResourceFile {
     fn file(self) -> &'static str {
         match self {
-            Part::Clusters => CLUSTERS,
-            Part::Routes => ROUTES,
-            Part::Filters => FILTERS,
-            Part::Listeners => LISTENERS,
+            ResourceFile::Clusters => CLUSTERS,
+            ResourceFile::Routes => ROUTES,
+            ResourceFile::Filters => FILTERS,
+            ResourceFile::Listeners => LISTENERS,
         }
     }
 
     /// Where Envoy tells what it has made of it.
     fn stat(self) -> &'static str {
         match self {
-            Part::Clusters => "cluster_manager.cds",
-            Part::Routes => "http.gateway.rds.gateway",
-            Part::Filters => "extension_config_discovery.http_filter.sluice",
-            Part::Listeners => "listener_manager.lds",
+            ResourceFile::Clusters => "cluster_manager.cds",
+            ResourceFile::Routes => "http.gateway.rds.gateway",
+            ResourceFile::Filters => "extension_config_discovery.http_filter.sluice",
+            ResourceFile::Listeners => "listener_manager.lds",
         }
     }
 
     /// Waits until Envoy uses the file that it has read.
     fn wait_until_usable(self, admin: &Admin, stop: &Stop) -> Result<(), Failure> {
-        let Part::Clusters = self else { return Ok(()) };
+        let ResourceFile::Clusters = self else { return Ok(()) };
         let until = Instant::now() + RESOLVED;
         while Instant::now() < until && admin.stat("cluster_manager.warming_clusters").is_some_and(|count| count > 0) {
             if stop.wait(PERIOD, 0) {
@@ -79,19 +79,19 @@ impl Part {
 
     fn of(self, split: &Split) -> &str {
         match self {
-            Part::Clusters => &split.clusters,
-            Part::Routes => &split.routes,
-            Part::Filters => &split.filters,
-            Part::Listeners => &split.listeners,
+            ResourceFile::Clusters => &split.clusters,
+            ResourceFile::Routes => &split.routes,
+            ResourceFile::Filters => &split.filters,
+            ResourceFile::Listeners => &split.listeners,
         }
     }
 
     fn of_mut(self, split: &mut Split) -> &mut String {
         match self {
-            Part::Clusters => &mut split.clusters,
-            Part::Routes => &mut split.routes,
-            Part::Filters => &mut split.filters,
-            Part::Listeners => &mut split.listeners,
+            ResourceFile::Clusters => &mut split.clusters,
+            ResourceFile::Routes => &mut split.routes,
+            ResourceFile::Filters => &mut split.filters,
+            ResourceFile::Listeners => &mut split.listeners,
         }
     }
 }
@@ -114,7 +114,7 @@ impl Files {
     pub(crate) fn create(directory: &Path, split: Split) -> Result<Files, Failure> {
         let names = Names::of(&split.clusters);
         let files = Files { directory: directory.to_owned(), written: split.clone(), wanted: split, names };
-        for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
+        for part in [ResourceFile::Clusters, ResourceFile::Routes, ResourceFile::Filters, ResourceFile::Listeners] {
             files.write(part.file(), part.of(&files.wanted))?;
         }
         files.write(BOOTSTRAP, &files.written.bootstrap)?;
@@ -165,7 +165,7 @@ impl Files {
             ..new.clone()
         };
         let before = self.written.clone();
-        for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
+        for part in [ResourceFile::Clusters, ResourceFile::Routes, ResourceFile::Filters, ResourceFile::Listeners] {
             if let Err(failure) = self.replace(part, part.of(&all), envoy) {
                 if envoy.is_none_or(|envoy| envoy.stop.signals() == 0) {
                     self.restore(&before, part);
@@ -192,15 +192,15 @@ impl Files {
     /// A file cannot be written, Envoy refuses it, or a signal has come.
     pub(crate) fn tidy(&mut self, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         let Split { routes, clusters, .. } = self.wanted.clone();
-        self.replace(Part::Routes, &routes, envoy)?;
-        self.replace(Part::Clusters, &clusters, envoy)
+        self.replace(ResourceFile::Routes, &routes, envoy)?;
+        self.replace(ResourceFile::Clusters, &clusters, envoy)
     }
 
     /// Goes back to the files as they were, after one was refused. New clusters and their routes stay until `tidy`: requests
     /// may have begun with filters that name them.
-    fn restore(&mut self, before: &Split, refused: Part) {
-        for part in [Part::Listeners, Part::Filters, Part::Routes, Part::Clusters] {
-            if matches!(part, Part::Routes | Part::Clusters) && part != refused {
+    fn restore(&mut self, before: &Split, refused: ResourceFile) {
+        for part in [ResourceFile::Listeners, ResourceFile::Filters, ResourceFile::Routes, ResourceFile::Clusters] {
+            if matches!(part, ResourceFile::Routes | ResourceFile::Clusters) && part != refused {
                 continue;
             }
             let text = part.of(before);
@@ -211,7 +211,7 @@ impl Files {
     }
 
     /// Changes one file, if its text is another, and waits until Envoy has taken it.
-    fn replace(&mut self, part: Part, text: &str, envoy: Option<Running<'_>>) -> Result<(), Failure> {
+    fn replace(&mut self, part: ResourceFile, text: &str, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         if part.of(&self.written) == text {
             return Ok(());
         }
@@ -253,7 +253,7 @@ fn stopped() -> Failure {
 impl Admin {
     /// Whether Envoy has refused the filters' configuration with which it started.
     pub(crate) fn has_refused(&self) -> bool {
-        let parts = [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners];
+        let parts = [ResourceFile::Clusters, ResourceFile::Routes, ResourceFile::Filters, ResourceFile::Listeners];
         parts.iter().any(|part| self.stat(&format!("{}.update_rejected", part.stat())).unwrap_or_default() > 0)
     }
 }

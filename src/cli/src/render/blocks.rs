@@ -5,16 +5,16 @@ use crate::short::Upstream;
 use crate::yaml::{flow, quoted, Data, Tree};
 
 /// A short file, line by line.
-pub(super) struct Source<'a> {
+pub(super) struct SourceLines<'a> {
     lines: Vec<&'a str>,
     tree: &'a Tree,
     /// Whether the text is copied; otherwise it is rewritten, with one line for each field.
     verbatim: bool,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceLines<'a> {
     pub(super) fn new(text: &'a str, tree: &'a Tree, verbatim: bool) -> Self {
-        Source { lines: text.lines().collect(), tree, verbatim }
+        SourceLines { lines: text.lines().collect(), tree, verbatim }
     }
 
     /// The comment at the top of the file, if a blank line follows it.

@@ -11,7 +11,7 @@ mod traces;
 use serde_json::Value;
 use sluice::config::{AUTH_FIELDS, ROUTER_FIELDS};
 
-use self::blocks::Source;
+use self::blocks::SourceLines;
 use self::clusters::addressed;
 pub(crate) use self::split::{
     environment, split, version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILES, FILTERS,
@@ -30,15 +30,15 @@ const STANDS_FOR: &str = "mock-a";
 /// # Errors
 /// This program was built with an unknown template.
 pub(crate) fn render(short: &Short, text: &str, name: &str) -> Result<String, Lost> {
-    let copied = written(short, &Source::new(text, &short.tree, true), name)?;
+    let copied = written(short, &SourceLines::new(text, &short.tree, true), name)?;
     // the copied text means the same, unless it uses YAML that cannot be moved
     match Tree::parse(&copied).is_ok_and(|tree| says_the_same(&tree, short)) {
         true => Ok(copied),
-        false => written(short, &Source::new(text, &short.tree, false), name),
+        false => written(short, &SourceLines::new(text, &short.tree, false), name),
     }
 }
 
-fn written(short: &Short, source: &Source<'_>, name: &str) -> Result<String, Lost> {
+fn written(short: &Short, source: &SourceLines<'_>, name: &str) -> Result<String, Lost> {
     let mut template = Template::new(DEMO);
     clusters(&mut template, short)?;
     matcher(&mut template, short)?;
@@ -52,7 +52,7 @@ fn written(short: &Short, source: &Source<'_>, name: &str) -> Result<String, Los
     Ok(template.into_text())
 }
 
-fn head(template: &mut Template, source: &Source<'_>, name: &str) -> Result<(), Lost> {
+fn head(template: &mut Template, source: &SourceLines<'_>, name: &str) -> Result<(), Lost> {
     let at = template.find(0, "# `sluice render` made")?;
     template.change(at, |line| between(line, " from ", ". ", name))?;
     let head = source.head();
@@ -95,7 +95,7 @@ fn listener(template: &mut Template, short: &Short) -> Result<(), Lost> {
 /// So much more than `max_upload` Envoy keeps, so that the filters answer a larger upload.
 const BESIDE_UPLOAD: usize = 1 << 20;
 
-fn filters(template: &mut Template, short: &Short, source: &Source<'_>) -> Result<(), Lost> {
+fn filters(template: &mut Template, short: &Short, source: &SourceLines<'_>) -> Result<(), Lost> {
     let vm = template.find(0, "vm_config: &")?;
     let variables: Vec<String> = short.variables().iter().map(|name| quoted(name)).collect();
     let environment = template.find(vm, "environment_variables:")?;

@@ -10,7 +10,7 @@ use sluice::gateway::DEFAULT_PREFIX;
 use crate::dynamic::{Files, Running};
 use crate::render::{environment, Split};
 use crate::short::Short;
-use crate::source::{Configuration, Place, Source, Update};
+use crate::source::{Configuration, Location, Source, Update};
 use crate::{check, file, Failure};
 
 /// The SHA-256 of `sk-demo-user`, which is public.
@@ -33,7 +33,7 @@ impl Gateway {
     ///
     /// # Errors
     /// It has errors.
-    pub(super) fn read(configuration: Configuration, place: &Place) -> Result<Gateway, Failure> {
+    pub(super) fn read(configuration: Configuration, place: &Location) -> Result<Gateway, Failure> {
         let name = place.shown();
         let Configuration::Short(text) = configuration else {
             let problem = format!("{name} has Envoy's files, not a short file; `sluice watch` takes them");
@@ -158,7 +158,7 @@ impl Followed {
     pub(super) fn follow(
         &mut self,
         source: &Source,
-        place: &Place,
+        place: &Location,
         envoy: Running<'_>,
         drain: Duration,
         period: Duration,
@@ -176,7 +176,13 @@ impl Followed {
         Ok(())
     }
 
-    fn apply(&mut self, new: Configuration, place: &Place, envoy: Running<'_>, drain: Duration) -> Result<(), Failure> {
+    fn apply(
+        &mut self,
+        new: Configuration,
+        place: &Location,
+        envoy: Running<'_>,
+        drain: Duration,
+    ) -> Result<(), Failure> {
         let mut gateway = Gateway::read(new, place)?;
         let unseen = gateway.short.variables().into_iter().find(|name| !self.environment.contains(name));
         if let Some(name) = unseen {

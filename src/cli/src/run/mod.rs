@@ -15,7 +15,7 @@ use clap::Args;
 
 use self::files::{Followed, Gateway};
 use crate::dynamic::{Admin, Running};
-use crate::source::{interval, Configuration, Place, Source, Update};
+use crate::source::{interval, Configuration, Location, Source, Update};
 use crate::stop::Stop;
 use crate::{file, Failure};
 
@@ -32,7 +32,7 @@ pub(crate) struct Run {
     file: Option<PathBuf>,
     /// Where the short file is, if it is not a file here: file:PATH, etcd:URL/KEY or exec:COMMAND.
     #[arg(long)]
-    from: Option<Place>,
+    from: Option<Location>,
     /// How often a command (exec:) runs.
     #[arg(long, default_value = "10s", value_parser = interval)]
     every: Duration,
@@ -59,7 +59,7 @@ pub(crate) struct Run {
 /// # Errors
 /// The file has errors, there is no Envoy, or Envoy has ended by itself.
 pub(crate) fn run(command: &Run) -> Result<(), Failure> {
-    let place = command.from.clone().or_else(|| command.file.clone().map(Place::File));
+    let place = command.from.clone().or_else(|| command.file.clone().map(Location::File));
     let place = place.ok_or_else(|| Failure::Usage("no short file is named".to_owned()))?;
     let stop = Stop::on_signals()?;
     let source = Source::start(place.clone(), command.every);
@@ -87,11 +87,11 @@ pub(crate) fn run(command: &Run) -> Result<(), Failure> {
 }
 
 /// The configuration to start with; `None` after a signal. It waits for etcd and commands, which may come up later.
-fn first(source: &Source, place: &Place, stop: &Stop) -> Result<Option<Configuration>, Failure> {
+fn first(source: &Source, place: &Location, stop: &Stop) -> Result<Option<Configuration>, Failure> {
     while stop.signals() == 0 {
         match (source.next(PERIOD)?, place) {
             (Some(Update::New(first)), _) => return Ok(Some(first)),
-            (Some(Update::Failed(failure)), Place::File(_)) => return Err(failure),
+            (Some(Update::Failed(failure)), Location::File(_)) => return Err(failure),
             (Some(Update::Failed(Failure::Input(problem) | Failure::Usage(problem))), _) => {
                 eprintln!("sluice: waiting for {}: {problem}", place.shown());
             }

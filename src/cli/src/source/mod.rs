@@ -23,7 +23,7 @@ const MOST_TOLD: usize = 16;
 
 /// What `--from` names.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// A short file, or a directory with Envoy's files.
     File(PathBuf),
     /// A key with a short file; with a slash at its end: the keys of Envoy's files begin so.
@@ -33,17 +33,17 @@ pub(crate) enum Place {
     Exec(String),
 }
 
-impl FromStr for Place {
+impl FromStr for Location {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<Location, String> {
         let (kind, rest) = text.split_once(':').unwrap_or_default();
         match kind {
             "file" | "exec" if rest.trim().is_empty() => Err(format!("nothing stands after `{kind}:`")),
-            "file" => Ok(Place::File(PathBuf::from(rest))),
-            "exec" => Ok(Place::Exec(rest.to_owned())),
+            "file" => Ok(Location::File(PathBuf::from(rest))),
+            "exec" => Ok(Location::Exec(rest.to_owned())),
             #[cfg(feature = "etcd")]
-            "etcd" => rest.parse().map(Place::Etcd),
+            "etcd" => rest.parse().map(Location::Etcd),
             #[cfg(not(feature = "etcd"))]
             "etcd" => Err("this program was built without etcd".to_owned()),
             _ => Err("must be file:PATH, etcd:URL/KEY or exec:COMMAND".to_owned()),
@@ -51,21 +51,21 @@ impl FromStr for Place {
     }
 }
 
-impl Place {
+impl Location {
     /// For messages. Of a command only its first word: the others may be secrets.
     pub(crate) fn shown(&self) -> String {
         match self {
-            Place::File(path) => path.display().to_string(),
+            Location::File(path) => path.display().to_string(),
             #[cfg(feature = "etcd")]
-            Place::Etcd(address) => address.to_string(),
-            Place::Exec(command) => format!("exec:{}", command.split_whitespace().next().unwrap_or_default()),
+            Location::Etcd(address) => address.to_string(),
+            Location::Exec(command) => format!("exec:{}", command.split_whitespace().next().unwrap_or_default()),
         }
     }
 
     /// For the comment in files that are made from it.
     pub(crate) fn name(&self) -> String {
         match self {
-            Place::File(path) => crate::file::name(path),
+            Location::File(path) => crate::file::name(path),
             _ => self.shown(),
         }
     }
@@ -73,7 +73,7 @@ impl Place {
     /// Relative paths in it start here.
     pub(crate) fn directory(&self) -> &Path {
         match self {
-            Place::File(path) => path.parent().unwrap_or(Path::new("")),
+            Location::File(path) => path.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
         }
     }
@@ -115,16 +115,16 @@ pub(crate) struct Source(Receiver<Update>);
 
 impl Source {
     /// Starts reading; `every` is for commands.
-    pub(crate) fn start(place: Place, every: Duration) -> Source {
+    pub(crate) fn start(place: Location, every: Duration) -> Source {
         // the reader waits until its last update has been taken: then it reads what is newest
         let (sender, receiver) = sync_channel(0);
         std::thread::spawn(move || {
             let mut reader = Reader { sender, last: None, told: Vec::new() };
             match place {
-                Place::File(path) => files::follow(&path, &mut reader),
+                Location::File(path) => files::follow(&path, &mut reader),
                 #[cfg(feature = "etcd")]
-                Place::Etcd(address) => etcd::follow(&address, &mut reader),
-                Place::Exec(command) => exec::follow(&command, every, &mut reader),
+                Location::Etcd(address) => etcd::follow(&address, &mut reader),
+                Location::Exec(command) => exec::follow(&command, every, &mut reader),
             }
         });
         Source(receiver)

@@ -13,7 +13,7 @@ use serde_json::{json, Value};
 use super::{envoys, now, services, LedgerState};
 use crate::day::DAY;
 use crate::store::Failed;
-use crate::usage::{Form, Query};
+use crate::usage::{Query, ReportFormat};
 
 /// The longest revocation, in bytes.
 const MAX_REVOCATION: usize = 4096;
@@ -69,8 +69,8 @@ async fn usage(
     let form = query.form;
     match state.store_thread.run(move |store| query.answer(store)).await {
         Ok(table) => match form {
-            Form::Json => ([(CONTENT_TYPE, "application/json")], table.json()).into_response(),
-            Form::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], table.csv()).into_response(),
+            ReportFormat::Json => ([(CONTENT_TYPE, "application/json")], table.json()).into_response(),
+            ReportFormat::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], table.csv()).into_response(),
         },
         Err(failure) => failed(&state, &failure),
     }

@@ -13,12 +13,12 @@ fn probes() {
             vec![
                 ejected,
                 (130, Probes, Noted, busy),
-                (130, MayNotProbe, Change::None, busy),
-                (139, MayNotProbe, Change::None, busy),
-                (140, Looks, Change::None, open),
+                (130, MayNotProbe, StandingChange::None, busy),
+                (139, MayNotProbe, StandingChange::None, busy),
+                (140, Looks, StandingChange::None, open),
                 (140, Probes, Noted, busy),
                 (141, PROBE_SUCCEEDS, Restored, Healthy),
-                (142, MayNotProbe, Change::None, Healthy),
+                (142, MayNotProbe, StandingChange::None, Healthy),
             ],
         ),
         (
@@ -33,13 +33,13 @@ fn probes() {
                 ejected,
                 (130, Probes, Noted, busy),
                 (131, ProbeEnds(Verdict::Neutral), Noted, open),
-                (131, PROBE_SUCCEEDS, Change::None, open),
+                (131, PROBE_SUCCEEDS, StandingChange::None, open),
                 (131, Probes, Noted, busy),
                 (132, Leaves, Noted, open),
-                (132, Leaves, Change::None, open),
+                (132, Leaves, StandingChange::None, open),
                 (132, Probes, Noted, busy),
                 (133, PROBE_SUCCEEDS, Restored, Healthy),
-                (133, Leaves, Change::None, Healthy),
+                (133, Leaves, StandingChange::None, Healthy),
             ],
         ),
         (
@@ -60,7 +60,7 @@ fn probes() {
             vec![
                 ejected,
                 (130, Probes, Noted, busy),
-                (129, MayNotProbe, Change::None, out(130, ConsecutiveFailures)),
+                (129, MayNotProbe, StandingChange::None, out(130, ConsecutiveFailures)),
                 (129, PROBE_SUCCEEDS, Restored, Healthy),
             ],
         ),
@@ -76,12 +76,12 @@ fn manual_ejection() {
             after(1),
             vec![
                 (100, Ejects(None), Ejected(Manual), for_good),
-                (101, SUCCEEDS, Change::None, for_good),
+                (101, SUCCEEDS, StandingChange::None, for_good),
                 (101, FAILS, Noted, for_good),
                 (101, AsksFor(9), Noted, for_good),
-                (9_000_000, MayNotProbe, Change::None, for_good),
+                (9_000_000, MayNotProbe, StandingChange::None, for_good),
                 (9_000_000, Restores, Restored, Healthy),
-                (9_000_000, Restores, Change::None, Healthy),
+                (9_000_000, Restores, StandingChange::None, Healthy),
             ],
         ),
         (
@@ -89,7 +89,7 @@ fn manual_ejection() {
             after(1),
             vec![
                 (100, Ejects(Some(60)), Ejected(Manual), out(160, Manual)),
-                (101, SUCCEEDS, Change::None, out(160, Manual)),
+                (101, SUCCEEDS, StandingChange::None, out(160, Manual)),
                 (101, AsksFor(200), Noted, out(160, Manual)),
                 (160, Probes, Noted, probing(Manual)),
                 (161, PROBE_FAILS, Ejected(ConsecutiveFailures), out(191, ConsecutiveFailures)),
@@ -122,9 +122,9 @@ fn an_expired_lease_decides_nothing() {
     let live = health.probe(at(140), LEASE).unwrap();
     for verdict in [Verdict::Success, Verdict::Neutral] {
         assert!(!health.would_change(verdict, Some(stale)), "{verdict:?}");
-        assert_eq!(health.judge(verdict, None, Some(stale), at(141), &policy), Change::None, "{verdict:?}");
+        assert_eq!(health.judge(verdict, None, Some(stale), at(141), &policy), StandingChange::None, "{verdict:?}");
     }
-    assert_eq!(health.release(stale), Change::None);
+    assert_eq!(health.release(stale), StandingChange::None);
     assert_eq!(health.judge(Verdict::Failure, None, Some(stale), at(141), &policy), Noted);
     assert_eq!(health.standing(at(141)), probing(ConsecutiveFailures));
     assert!(health.would_change(Verdict::Success, Some(live)));
@@ -138,5 +138,5 @@ fn an_expired_lease_decides_nothing() {
     let _ = health.eject(Some(at(1)), at(100));
     let live = health.probe(at(101), LEASE).unwrap();
     assert_ne!(stale, live);
-    assert_eq!(health.judge(Verdict::Success, None, Some(stale), at(102), &policy), Change::None);
+    assert_eq!(health.judge(Verdict::Success, None, Some(stale), at(102), &policy), StandingChange::None);
 }

@@ -1,6 +1,6 @@
 //! The same usage in whole answers and streams: metered at every cut, with and without the chunk that only has usage.
 
-use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+use sluice::usage::{Framing, Meter, Pass, TokenUsage, UsageSource};
 
 use super::hour;
 use super::reasoning::REASONING;
@@ -305,7 +305,7 @@ fn at_every_cut() {
                         Pass::Replace(replaced) => out.extend_from_slice(replaced),
                     }
                 }
-                assert_eq!(meter.finish(), (*want, Source::Reported), "{name}, strip {strip}, cut at {at}");
+                assert_eq!(meter.finish(), (*want, UsageSource::Reported), "{name}, strip {strip}, cut at {at}");
                 let want = if strip { &stripped } else { &whole };
                 assert_eq!(&String::from_utf8(out).unwrap(), want, "{name}, strip {strip}, cut at {at}");
             }
