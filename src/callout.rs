@@ -14,7 +14,7 @@ pub struct Service {
     pub path: String,
     /// Its `:authority`.
     pub authority: String,
-    /// Its key, sent as `authorization: Bearer`.
+    /// Its key.
     pub key: Option<Secret>,
     /// The timeout.
     pub timeout: Duration,
@@ -23,6 +23,15 @@ pub struct Service {
 impl Service {
     /// A request with this JSON to a path of the service.
     pub fn post(&self, path: &str, body: String) -> Callout {
+        self.request(path, body, |key| ("authorization", format!("Bearer {key}")))
+    }
+
+    /// The same to a service that expects its key as `x-api-key`.
+    pub fn post_with_api_key(&self, path: &str, body: String) -> Callout {
+        self.request(path, body, |key| ("x-api-key", key.to_owned()))
+    }
+
+    fn request(&self, path: &str, body: String, credential: impl Fn(&str) -> (&'static str, String)) -> Callout {
         let mut headers = vec![
             (":method", "POST".to_owned()),
             (":path", path.to_owned()),
@@ -31,7 +40,7 @@ impl Service {
             ("accept", "application/json".to_owned()),
         ];
         if let Some(key) = &self.key {
-            headers.push(("authorization", format!("Bearer {}", key.expose())));
+            headers.push(credential(key.expose()));
         }
         Callout { headers, body: body.into_bytes(), cluster: self.cluster.clone(), timeout: self.timeout }
     }

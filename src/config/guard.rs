@@ -1,5 +1,7 @@
 //! The configuration of `guard`: the checks, their scope and their actions.
 
+mod classification;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,13 +24,17 @@ enum ApiKind {
     Moderations,
     Presidio,
     ChatClassifier,
+    TextClassification,
+    GenericGuardrail,
     Patterns,
 }
 
-const KINDS: [(&str, ApiKind); 4] = [
+const KINDS: [(&str, ApiKind); 6] = [
     ("openai_moderations", ApiKind::Moderations),
     ("presidio", ApiKind::Presidio),
     ("chat_classifier", ApiKind::ChatClassifier),
+    ("text_classification", ApiKind::TextClassification),
+    ("generic_guardrail_api", ApiKind::GenericGuardrail),
     ("patterns", ApiKind::Patterns),
 ];
 const PHASES: [(&str, CheckPhase); 2] = [("request", CheckPhase::Request), ("response", CheckPhase::Response)];
@@ -51,6 +57,9 @@ const MAX_NAME: usize = 64;
 const MAX_REGEX: usize = 1000;
 /// The limits of one check's text, in bytes.
 const MAX_TEXT: RangeInclusive<usize> = 1 << 10..=16 << 20;
+
+/// The fields of `guard.stream`.
+const STREAM_FIELDS: &[&str] = &["mode", "characters", "time", "overlap"];
 
 /// The fields of `guard`.
 pub const GUARD_FIELDS: &[&str] = &["checks", "stream", "cache", "max_in_flight", "max_text"];
@@ -90,6 +99,8 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
         ApiKind::Moderations => &["model", "thresholds"],
         ApiKind::Presidio => &["language", "entities", "score_threshold"],
         ApiKind::ChatClassifier => &["model"],
+        ApiKind::TextClassification => classification::FIELDS,
+        ApiKind::GenericGuardrail => &[],
         ApiKind::Patterns => &["entities", "custom"],
     };
     let of_service: &[&str] = if kind == ApiKind::Patterns { &[] } else { service::FIELDS };
@@ -106,6 +117,10 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
             let model = fields.require("model")?.text()?.to_owned();
             by_service(&fields, Api::ChatClassifier(model), environment)?
         }
+        ApiKind::TextClassification => {
+            by_service(&fields, Api::TextClassification(classification::read(&fields)?), environment)?
+        }
+        ApiKind::GenericGuardrail => by_service(&fields, Api::GenericGuardrail, environment)?,
         ApiKind::Patterns => Backend::Patterns(local(&fields)?),
     };
     let phases = phases(&fields)?;
@@ -261,8 +276,11 @@ fn action(fields: &Object<'_>, kind: ApiKind, phases: &[CheckPhase]) -> Result<A
     };
     let action = node.choice(&ACTIONS)?;
     let rewrites = matches!(action, Action::Mask | Action::Restore);
-    if rewrites && matches!(kind, ApiKind::Moderations | ApiKind::ChatClassifier) {
+    if rewrites && matches!(kind, ApiKind::Moderations | ApiKind::ChatClassifier | ApiKind::TextClassification) {
         return Err(node.error("this api does not say where in a text it found something; use block or flag"));
+    }
+    if action == Action::Restore && kind == ApiKind::GenericGuardrail {
+        return Err(node.error("the service chooses what it writes, which cannot be restored; use mask, block or flag"));
     }
     if action == Action::Restore && !phases.contains(&CheckPhase::Request) {
         return Err(node.error("what is to be restored must be found in the request; add it to `phase`, or use mask"));
@@ -283,12 +301,12 @@ fn unrewritable(fields: &Object<'_>, phases: &[CheckPhase]) -> Result<Option<Unr
 }
 
 fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
-    let fields = node.object(&["mode", "characters", "time"])?;
+    let fields = node.object(STREAM_FIELDS)?;
     let default = StreamPolicy::default();
     let modes = [("window", StreamMode::Window), ("final", StreamMode::Final)];
     let mode = fields.get("mode").map_or(Ok(default.mode), |node| node.choice(&modes))?;
     if mode == StreamMode::Final {
-        if let Some(node) = fields.get("characters").or(fields.get("time")) {
+        if let Some(node) = fields.get("characters").or(fields.get("time")).or(fields.get("overlap")) {
             return Err(node.error("belongs to the mode \"window\"; \"final\" checks a stream at its end"));
         }
     }
@@ -296,7 +314,9 @@ fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
     if time > service::MAX_TIMEOUT {
         return Err(fields.require("time")?.error("must be 30s or less: a client waits for it"));
     }
-    Ok(StreamPolicy { mode, characters: number(&fields, "characters", default.characters, 1, 100_000)?, time })
+    let characters = number(&fields, "characters", default.characters, 1, 100_000)?;
+    let overlap = number(&fields, "overlap", default.overlap, 0, 100_000)?;
+    Ok(StreamPolicy { mode, characters, time, overlap })
 }
 
 /// At the end of a stream that has passed, blocking and rewriting are no longer possible.

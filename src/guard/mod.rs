@@ -37,4 +37,6 @@ pub struct Finding {
     pub span: Range<usize>,
     /// The score: 0 to 1.
     pub score: f32,
+    /// The text that a service wants in its place; `None`: the entity's name.
+    pub replacement: Option<Arc<str>>,
 }

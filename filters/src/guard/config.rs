@@ -7,8 +7,11 @@ use std::time::Duration;
 use sluice::config::{self, ConfigError};
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Action, Backend, Check, CheckPhase, CheckSubject, Guard as Checks, ResultCache};
+use sluice::guard::checks::{
+    Action, Backend, Check, CheckPhase, CheckSubject, Guard as Checks, ResultCache, StreamPolicy,
+};
 use sluice::guard::pii::Patterns;
+use sluice::guard::stream::{Limits, Unchecked};
 use sluice::wire_names::ANONYMOUS;
 
 use crate::metrics;
@@ -98,4 +101,10 @@ impl Config {
 pub(super) fn subject(phase: CheckPhase, exchange: &Exchange) -> CheckSubject<'_> {
     let key = exchange.identity().map_or(ANONYMOUS, |identity| identity.id.as_str());
     CheckSubject { phase, model: exchange.model_name(), key }
+}
+
+/// The sizes and times of a stream's windows.
+pub(super) fn limits(policy: &StreamPolicy, unchecked: Unchecked) -> Limits {
+    let StreamPolicy { characters: window, time: delay, overlap, .. } = *policy;
+    Limits { window, delay, overlap, unchecked, ..Limits::default() }
 }

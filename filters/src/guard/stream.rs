@@ -15,7 +15,7 @@ use sluice::parsed_request::ParsedRequest;
 use sluice::usage::Framing;
 
 use super::calls::PendingRun;
-use super::config::{subject, Config};
+use super::config::{limits, subject, Config};
 use super::listener::{CheckResult, CheckTarget, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
@@ -94,7 +94,7 @@ impl StreamedAnswer {
             model: subject.model.to_owned(),
             key: subject.key.to_owned(),
             endpoint: parsed.endpoint,
-            limits: Limits { window: policy.characters, delay: policy.time, unchecked, ..Limits::default() },
+            limits: limits(&policy, unchecked),
             mode,
             vault: (!vault.is_empty()).then(|| vault.clone()),
             guard: None,
@@ -252,6 +252,7 @@ impl StreamedAnswer {
                 text: window.text.clone(),
                 signed: window.flow.kind == PassageKind::Signed,
                 given: false,
+                fresh: window.fresh,
             };
             let run =
                 CheckRun::new(config.checks.clone(), &subject, vec![passage], &config.cache.borrow(), host::recent());

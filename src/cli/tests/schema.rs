@@ -168,7 +168,8 @@ fn it_has_the_fields_of_the_reader() {
         assert!(!allows(&schema, &schema, &odd), "{place}");
     }
     let mut of_checks = BTreeSet::new();
-    for api in ["openai_moderations", "presidio", "chat_classifier", "patterns"] {
+    let apis = ["openai_moderations", "presidio", "chat_classifier", "text_classification", "generic_guardrail_api"];
+    for api in apis.into_iter().chain(["patterns"]) {
         let mut document = everything.clone();
         document["checks"][0] = json!({"name": "p", "api": api});
         of_checks.extend(known(&document, "/checks/0"));

@@ -3,7 +3,10 @@
 //! A service's answer is treated as hostile: it may have any size and shape. It must have a result for every text,
 //! otherwise it is invalid, and the check counts as failed.
 
+mod changes;
 mod chat;
+mod classification;
+mod guardrail;
 mod moderations;
 mod presidio;
 
@@ -13,6 +16,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+pub use changes::INTERVENED;
+pub use classification::{ClassificationServer, Pieces, TextClassification};
+pub use guardrail::BLOCKED;
 pub use moderations::{Moderations, Thresholds};
 pub use presidio::Presidio;
 
@@ -35,6 +41,10 @@ pub enum Api {
     Presidio(Presidio),
     /// A chat model that answers like Llama Guard, with its name.
     ChatClassifier(String),
+    /// A server of a model that gives each text scores for labels.
+    TextClassification(TextClassification),
+    /// LiteLLM's generic guardrail API.
+    GenericGuardrail,
 }
 
 impl Api {
@@ -44,6 +54,33 @@ impl Api {
             Api::Moderations(_) => "/v1/moderations",
             Api::Presidio(_) => "/analyze",
             Api::ChatClassifier(_) => "/v1/chat/completions",
+            Api::TextClassification(classification) => classification.path(),
+            Api::GenericGuardrail => "/beta/litellm_basic_guardrail_api",
+        }
+    }
+
+    /// How many texts one call can have.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Api::ChatClassifier(_) => 1,
+            Api::TextClassification(classification) => classification.batch_size,
+            Api::Moderations(_) | Api::Presidio(_) | Api::GenericGuardrail => usize::MAX,
+        }
+    }
+
+    /// How long texts are cut; `None`: they are not.
+    pub fn pieces(&self) -> Option<Pieces> {
+        match self {
+            Api::TextClassification(classification) => Some(classification.pieces),
+            Api::Moderations(_) | Api::Presidio(_) | Api::ChatClassifier(_) | Api::GenericGuardrail => None,
+        }
+    }
+
+    /// Whether the reading of a text depends on nothing but the text.
+    pub fn reads_each(&self) -> bool {
+        match self {
+            Api::Moderations(_) | Api::Presidio(_) | Api::ChatClassifier(_) | Api::TextClassification(_) => true,
+            Api::GenericGuardrail => false,
         }
     }
 }
@@ -141,6 +178,24 @@ impl Reading {
         }
     }
 
+    /// Its category, if that is of the whole text.
+    pub fn placeless(&self) -> Option<&str> {
+        match self {
+            Reading::Flagged(category) => Some(category),
+            Reading::Clean | Reading::Found(_) => None,
+        }
+    }
+
+    /// The reading without findings that end before the byte `start`. A category is of the whole text, and stays.
+    pub fn from(self, start: usize) -> Reading {
+        match self {
+            Reading::Found(found) if found.iter().any(|finding| finding.span.end <= start) => {
+                Reading::of(found.iter().filter(|finding| finding.span.end > start).cloned().collect())
+            }
+            other => other,
+        }
+    }
+
     /// The findings in it.
     pub fn findings(&self) -> &[Finding] {
         match self {
@@ -176,14 +231,19 @@ impl Readings {
     }
 }
 
-/// The request that sends `texts` to a service. A [`Api::ChatClassifier`] reads one text at a time.
-pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
+/// The request that sends at most [`Api::batch_size`] texts of a `request` or a `response` to a service.
+pub fn callout(api: &Api, service: &Service, phase: &str, texts: &[&str]) -> Callout {
     let body = match api {
         Api::Moderations(moderations) => moderations.body(texts),
         Api::Presidio(presidio) => presidio.body(texts),
         Api::ChatClassifier(model) => chat::body(model, texts),
+        Api::TextClassification(classification) => classification.body(texts),
+        Api::GenericGuardrail => guardrail::body(phase, texts),
     };
-    service.post(&service.path, body)
+    match api {
+        Api::GenericGuardrail => service.post_with_api_key(&service.path, body),
+        _ => service.post(&service.path, body),
+    }
 }
 
 /// Reads a service's answer to [`callout`] with the same texts.
@@ -201,6 +261,8 @@ pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Readi
         Api::Moderations(moderations) => moderations.read(body),
         Api::Presidio(presidio) => presidio.read(texts, body),
         Api::ChatClassifier(_) => chat::read(body).map(|reading| vec![reading]),
+        Api::TextClassification(classification) => classification.read(body),
+        Api::GenericGuardrail => guardrail::read(texts, body),
     }?;
     if readings.len() != texts.len() {
         return Err(Failure::Shape);

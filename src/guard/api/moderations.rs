@@ -90,7 +90,7 @@ impl Moderations {
 }
 
 /// The category with the highest score; of equal ones the first.
-fn highest<'a>(scores: impl Iterator<Item = (&'a str, f64)>) -> Option<&'a str> {
+pub(super) fn highest<'a>(scores: impl Iterator<Item = (&'a str, f64)>) -> Option<&'a str> {
     let best = scores.reduce(|best, next| if next.1 > best.1 { next } else { best });
     best.map(|(category, _)| category)
 }

@@ -69,7 +69,8 @@ impl Presidio {
         for (each, span) in found.into_iter().zip(byte_spans(text, &spans)) {
             let span = span.ok_or(Failure::Shape)?;
             if self.wants(&each) {
-                findings.push(Finding { entity: name(&each.entity_type).into(), span, score: each.score as f32 });
+                let (entity, score) = (name(&each.entity_type).into(), each.score as f32);
+                findings.push(Finding { entity, span, score, replacement: None });
             }
         }
         Ok(Reading::of(findings))

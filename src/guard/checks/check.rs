@@ -120,10 +120,11 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Whether its results are cached: patterns are faster than hashing a text.
+    /// Whether its results are cached: patterns are faster than hashing a text, and a verdict about several texts is not
+    /// one about each.
     pub fn is_remembered(&self) -> bool {
         match self {
-            Backend::Service(..) => true,
+            Backend::Service(api, _) => api.reads_each(),
             Backend::Patterns(_) => false,
         }
     }

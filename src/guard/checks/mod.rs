@@ -5,8 +5,10 @@
 
 mod cache;
 mod check;
+mod extracts;
 mod failures;
 mod outcome;
+mod part;
 mod passage_text;
 mod run;
 
@@ -37,11 +39,13 @@ pub struct StreamPolicy {
     pub characters: usize,
     /// How long text waits for its window to fill.
     pub time: Duration,
+    /// The number of characters before a window that are checked with it.
+    pub overlap: usize,
 }
 
 impl Default for StreamPolicy {
     fn default() -> Self {
-        StreamPolicy { mode: StreamMode::Window, characters: 200, time: Duration::from_millis(500) }
+        StreamPolicy { mode: StreamMode::Window, characters: 200, time: Duration::from_millis(500), overlap: 50 }
     }
 }
 

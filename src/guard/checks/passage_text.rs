@@ -16,6 +16,8 @@ pub struct PassageText {
     pub signed: bool,
     /// Whether it repeats a text of the request: then it is not checked.
     pub given: bool,
+    /// Where its new part begins, in bytes: what is before has been checked and shown.
+    pub fresh: usize,
 }
 
 impl PassageText {
@@ -27,6 +29,7 @@ impl PassageText {
             text: text.clone(),
             signed: *kind == PassageKind::Signed,
             given: *kind == PassageKind::Given,
+            fresh: 0,
         }
     }
 }

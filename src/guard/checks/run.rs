@@ -5,17 +5,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::cache::ResultCache;
-use super::check::{Action, Backend, Check, CheckPhase, CheckSubject, OnFailure, Unrewritable};
-use super::outcome::{CheckOutcome, CheckRefusal, CheckVerdict, Flag, PassageRewrite, RewriteMode};
+use super::check::{Backend, Check, CheckPhase, CheckSubject};
+use super::extracts::{extracts, groups, Extract};
+use super::outcome::{CheckOutcome, CheckRefusal, CheckVerdict, Flag, PassageRewrite};
+use super::part::Part;
 use super::passage_text::PassageText;
 use super::Guard;
 use crate::callout::Callout;
-use crate::guard::api::{self, Api, Failure, Reading, Readings};
-use crate::guard::pii::is_placeholder;
-use crate::order::{by_number, by_text};
-
-/// The maximum number of a check's callouts in one run, so that a service that reads one text at a time is not flooded.
-const MAX_CALLOUTS: usize = 64;
+use crate::guard::api::{self, Failure, Readings};
+use crate::order::by_number;
 
 /// The recipient of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,25 +37,9 @@ pub struct Question {
 struct Asked {
     /// Index in [`CheckRun::parts`].
     part: usize,
-    /// Indices in [`CheckRun::passages`].
-    passages: Vec<usize>,
+    /// Its texts.
+    extracts: Vec<Extract>,
     open: bool,
-}
-
-/// One check's part in the run.
-struct Part {
-    /// Index in [`Guard::checks`].
-    check: usize,
-    /// The readings so far, by passage.
-    readings: Vec<(usize, Reading)>,
-    /// The number of questions without an answer.
-    open: usize,
-    /// When the last answer arrived; `None` before, and if there were no questions.
-    ended: Option<Duration>,
-    /// The first failure.
-    failure: Option<Failure>,
-    /// What it says of them all, once that is known: to tell it may mean to go through very many findings.
-    verdict: Option<CheckVerdict>,
 }
 
 /// A run of checks over some texts. It is a state machine: all questions are sent at once, answers arrive in any order,
@@ -93,49 +75,39 @@ impl CheckRun {
     }
 
     fn add(&mut self, index: usize, check: &Check, cache: &ResultCache, now: Duration) {
-        let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None, verdict: None };
-        let mut unknown = Vec::new();
+        let (mut part, mut unknown, mut length) = (Part::new(index), Vec::new(), 0_usize);
         for (at, passage) in self.passages.iter().enumerate() {
             if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
                 continue;
             }
             // no service gets longer texts, and hashing them takes long
-            let may_be_cached = check.backend.is_remembered() && passage.text.len() <= self.guard.max_text;
-            let remembered = may_be_cached.then(|| cache.get(index, &passage.text, now)).flatten();
-            match remembered {
-                Some(reading) => part.readings.push((at, reading.clone())),
-                None => unknown.push(at),
+            let is_short = passage.text.len() <= self.guard.max_text;
+            let known = unknown.len();
+            for extract in extracts(check, at, &passage.text, is_short) {
+                let text = extract.of(passage);
+                let may_be_cached = is_short && check.backend.is_remembered();
+                match may_be_cached.then(|| cache.get(index, text, now)).flatten() {
+                    Some(reading) => part.readings.push((at, reading.clone().from(passage.fresh))),
+                    None => unknown.push(extract),
+                }
+            }
+            if unknown.len() > known {
+                length = length.saturating_add(passage.text.len());
             }
         }
         if part.readings.is_empty() && unknown.is_empty() {
             return; // no texts to check
         }
-        let groups = match &check.backend {
-            Backend::Service(..) if self.length(&unknown) > self.guard.max_text => Err(Failure::TooLarge),
-            Backend::Service(Api::ChatClassifier(_), _) if unknown.len() > MAX_CALLOUTS => Err(Failure::TooLarge),
-            Backend::Service(Api::ChatClassifier(_), _) => Ok(unknown.iter().map(|at| vec![*at]).collect()),
-            Backend::Service(Api::Moderations(_) | Api::Presidio(_), _) | Backend::Patterns(_)
-                if unknown.is_empty() =>
-            {
-                Ok(Vec::new())
-            }
-            Backend::Service(Api::Moderations(_) | Api::Presidio(_), _) | Backend::Patterns(_) => Ok(vec![unknown]),
-        };
-        match groups {
+        match groups(check, unknown, length > self.guard.max_text) {
             Ok(groups) => {
                 part.open = groups.len();
                 let place = self.parts.len();
-                self.asked.extend(groups.into_iter().map(|passages| Asked { part: place, passages, open: true }));
+                self.asked.extend(groups.into_iter().map(|extracts| Asked { part: place, extracts, open: true }));
             }
             Err(failure) => part.failure = Some(failure),
         }
         part.verdict = part.tell(check, self.phase, &self.passages);
         self.parts.push(part);
-    }
-
-    fn length(&self, passages: &[usize]) -> usize {
-        let texts = passages.iter().filter_map(|at| self.passages.get(*at));
-        texts.fold(0, |sum: usize, passage| sum.saturating_add(passage.text.len()))
     }
 
     /// The open questions: each needs an answer or a failure. Empty when the run is complete.
@@ -147,7 +119,9 @@ impl CheckRun {
         open.filter_map(|(id, asked)| {
             let index = self.parts.get(asked.part)?.check;
             let ask = match &self.guard.checks.get(index)?.backend {
-                Backend::Service(api, service) => Ask::Service(api::callout(api, service, &self.texts(asked))),
+                Backend::Service(api, service) => {
+                    Ask::Service(api::callout(api, service, self.phase.name(), &self.texts(asked)))
+                }
                 Backend::Patterns(_) => Ask::Patterns(index),
             };
             Some(Question { id, ask })
@@ -161,7 +135,8 @@ impl CheckRun {
     }
 
     fn texts(&self, asked: &Asked) -> Vec<&str> {
-        asked.passages.iter().filter_map(|at| self.passages.get(*at)).map(|passage| passage.text.as_str()).collect()
+        let text = |extract: &Extract| self.passages.get(extract.passage).map_or("", |passage| extract.of(passage));
+        asked.extracts.iter().map(text).collect()
     }
 
     /// Reads a service's answer.
@@ -194,14 +169,17 @@ impl CheckRun {
         asked.open = false;
         part.open = part.open.saturating_sub(1);
         part.ended = Some(now);
-        let fits = |answer: &Readings| answer.readings().len() == asked.passages.len();
+        let fits = |answer: &Readings| answer.readings().len() == asked.extracts.len();
         match answer.and_then(|answer| fits(&answer).then_some(answer).ok_or(Failure::Shape)) {
             Ok(answer) => {
-                for (at, reading) in asked.passages.iter().zip(answer.into_readings()) {
-                    if let Some(passage) = self.passages.get(*at).filter(|_| is_remembered) {
-                        cache.insert(part.check, &passage.text, &reading, now);
+                for (extract, reading) in asked.extracts.iter().zip(answer.into_readings()) {
+                    let Some(passage) = self.passages.get(extract.passage) else {
+                        continue;
+                    };
+                    if is_remembered {
+                        cache.insert(part.check, extract.of(passage), &reading, now);
                     }
-                    part.readings.push((*at, reading));
+                    part.readings.push((extract.passage, reading.from(passage.fresh)));
                 }
                 by_number(&mut part.readings, |(at, _)| *at); // by passage, whichever came first
             }
@@ -308,65 +286,6 @@ impl CheckRun {
         }
         passages
     }
-}
-
-impl Part {
-    /// `None` while it is open. Something that blocks is known before all answers are there.
-    fn tell(&self, check: &Check, phase: CheckPhase, passages: &[PassageText]) -> Option<CheckVerdict> {
-        let rewrites = matches!(check.action, Action::Mask | Action::Restore);
-        let is_signed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.signed);
-        let open = self.readings.iter().filter(|(at, _)| !is_signed(at));
-        let category = open.clone().find_map(|(_, reading)| reading.category());
-        if let (Action::Block, Some(category)) = (check.action, category) {
-            return Some(CheckVerdict::Block { category: category.to_owned() });
-        }
-        if self.open > 0 {
-            return None;
-        }
-        if let Some(failure) = self.failure {
-            return Some(CheckVerdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
-        }
-        let signed = self.readings.iter().filter(|(at, _)| is_signed(at));
-        if let Some(found) = signed.clone().find_map(|(_, reading)| reading.category()) {
-            let blocks = match (phase, check.unrewritable, check.action) {
-                (CheckPhase::Response, ..) | (CheckPhase::Request, Some(Unrewritable::Allow), _) => false,
-                (CheckPhase::Request, None, Action::Restore) => {
-                    let mut signed: Vec<&str> = signed
-                        .flat_map(|reading| values(reading, passages))
-                        .filter(|value| !is_placeholder(value))
-                        .collect();
-                    by_text(&mut signed, |value| value);
-                    signed.dedup();
-                    let mut hidden = vec![false; signed.len()];
-                    for value in open.flat_map(|reading| values(reading, passages)) {
-                        if let Some(is_hidden) = signed.binary_search(&value).ok().and_then(|at| hidden.get_mut(at)) {
-                            *is_hidden = true;
-                        }
-                    }
-                    hidden.contains(&false)
-                }
-                (CheckPhase::Request, Some(Unrewritable::Block) | None, _) => true,
-            };
-            if blocks || category.is_none() {
-                return Some(CheckVerdict::Unrewritable { category: found.to_owned(), blocks });
-            }
-        }
-        Some(match (category, check.action, phase) {
-            (None, ..) => CheckVerdict::Pass,
-            (Some(_), Action::Restore, CheckPhase::Request) => CheckVerdict::Rewrite(RewriteMode::Restore),
-            (Some(_), Action::Restore, CheckPhase::Response) | (Some(_), Action::Mask, _) => {
-                CheckVerdict::Rewrite(RewriteMode::Mask)
-            }
-            (Some(category), Action::Flag, _) => CheckVerdict::Flag { category: category.to_owned() },
-            (Some(category), Action::Block, _) => CheckVerdict::Block { category: category.to_owned() },
-        })
-    }
-}
-
-/// The parts of a passage with findings.
-fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [PassageText]) -> impl Iterator<Item = &'a str> {
-    let text = passages.get(*at).map_or("", |passage| passage.text.as_str());
-    reading.findings().iter().filter_map(move |finding| text.get(finding.span.clone()))
 }
 
 impl fmt::Debug for CheckRun {

@@ -30,7 +30,7 @@ const GENERAL: &[&str] = &[
 /// use sluice::guard::pii::merge;
 /// use sluice::guard::Finding;
 ///
-/// let finding = |entity: &str, span, score| Finding { entity: entity.into(), span, score };
+/// let finding = |entity: &str, span, score| Finding { entity: entity.into(), span, score, replacement: None };
 /// let local = vec![finding("EMAIL_ADDRESS", 3..17, 1.0)];
 /// let remote = vec![finding("URL", 6..17, 0.5), finding("PERSON", 20..25, 0.85)];
 /// assert_eq!(merge(local.clone(), remote.clone()), [local[0].clone(), remote[1].clone()]);

@@ -53,7 +53,9 @@ impl Patterns {
     }
 
     fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
-        let mut push = |name: &Arc<str>, span, score| findings.push(Finding { entity: Arc::clone(name), span, score });
+        let mut push = |name: &Arc<str>, span, score| {
+            findings.push(Finding { entity: Arc::clone(name), span, score, replacement: None });
+        };
         let mut found = |entity: Entity, span, score| {
             if let Some((_, name)) = self.names.iter().find(|(named, _)| *named == entity) {
                 push(name, span, score);

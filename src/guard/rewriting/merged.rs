@@ -27,7 +27,29 @@ pub(super) struct Merged {
 struct FindingRef {
     list: usize,
     index: usize,
-    masked: bool,
+    writing: Writing,
+}
+
+/// What is written in place of a finding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// The name of its entity.
+    Mask,
+    /// The name of its entity with a number, until the answer.
+    Hide,
+    /// The text that its service wants there.
+    Replace,
+}
+
+impl Writing {
+    /// `alone`: no other check has found something there, which the service's text may repeat.
+    fn of(finding: &Finding, masked: bool, alone: bool) -> Self {
+        match (masked, alone && finding.replacement.is_some()) {
+            (false, _) => Writing::Hide,
+            (true, true) => Writing::Replace,
+            (true, false) => Writing::Mask,
+        }
+    }
 }
 
 enum Stage {
@@ -47,7 +69,7 @@ enum Stage {
     /// Sorts them.
     Order {
         kept: BTreeMap<usize, Ranked>,
-        masks: Vec<Masks>,
+        spans: Vec<Spans>,
     },
     Done,
 }
@@ -119,38 +141,41 @@ impl Merged {
                     work.spend(CHOOSE);
                 }
                 match ranked.is_empty() {
-                    true => (Stage::Order { kept, masks: Masks::of(&self.lists) }, false),
+                    true => (Stage::Order { kept, spans: Spans::of(&self.lists) }, false),
                     false => (Stage::Choose { ranked, kept }, false),
                 }
             }
-            Stage::Order { mut kept, mut masks } => {
+            Stage::Order { mut kept, mut spans } => {
                 while work.is_left() {
                     let Some((_, Ranked { finding, list, index })) = kept.pop_first() else {
                         break;
                     };
-                    let mut masked = false;
-                    for masks in &mut masks {
-                        masked |= masks.overlap(&self.lists, &finding.span);
+                    let (mut masked, mut alone) = (false, true);
+                    for spans in &mut spans {
+                        let overlap = spans.overlap(&self.lists, &finding.span);
+                        masked |= overlap && spans.masked;
+                        alone &= !overlap || spans.list == list;
                     }
-                    self.order.push(FindingRef { list, index, masked });
+                    self.order.push(FindingRef { list, index, writing: Writing::of(&finding, masked, alone) });
                     work.spend(PLACE);
                 }
                 match kept.is_empty() {
                     true => (Stage::Done, true),
-                    false => (Stage::Order { kept, masks }, false),
+                    false => (Stage::Order { kept, spans }, false),
                 }
             }
         }
     }
 
-    /// A remaining finding, and whether it is masked: one that covers several is masked permanently if one of them is.
-    pub fn get(&self, index: usize) -> Option<(&Finding, bool)> {
+    /// A remaining finding, and what is written there: one that covers several is masked permanently if one of them is.
+    pub fn get(&self, index: usize) -> Option<(&Finding, Writing)> {
         if let Stage::Single(_) = self.stage {
             let list = self.lists.first()?;
-            return Some((list.findings().get(index)?, list.mode() == RewriteMode::Mask));
+            let finding = list.findings().get(index)?;
+            return Some((finding, Writing::of(finding, list.mode() == RewriteMode::Mask, true)));
         }
-        let FindingRef { list, index, masked } = self.order.get(index)?;
-        Some((self.lists.get(*list)?.findings().get(*index)?, *masked))
+        let FindingRef { list, index, writing } = self.order.get(index)?;
+        Some((self.lists.get(*list)?.findings().get(*index)?, *writing))
     }
 }
 
@@ -187,23 +212,24 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
-/// One check's masked spans, to test whether spans overlap them; both are sorted and do not overlap.
-struct Masks {
+/// One check's spans, to test whether spans overlap them; both are sorted and do not overlap.
+struct Spans {
     list: usize,
+    masked: bool,
     next: usize,
     /// The end of the spans that were passed.
     reached: usize,
 }
 
-impl Masks {
+impl Spans {
     fn of(lists: &[PassageRewrite]) -> Vec<Self> {
-        let masks = lists.iter().enumerate().filter(|(_, rewrite)| rewrite.mode() == RewriteMode::Mask);
-        masks.map(|(list, _)| Masks { list, next: 0, reached: 0 }).collect()
+        let masked = lists.iter().map(|rewrite| rewrite.mode() == RewriteMode::Mask);
+        masked.enumerate().map(|(list, masked)| Spans { list, masked, next: 0, reached: 0 }).collect()
     }
 
     fn overlap(&mut self, lists: &[PassageRewrite], span: &Range<usize>) -> bool {
         let findings = lists.get(self.list).map_or(&[][..], PassageRewrite::findings);
-        while let Some(begun) = findings.get(self.next).filter(|masked| masked.span.start < span.end) {
+        while let Some(begun) = findings.get(self.next).filter(|one| one.span.start < span.end) {
             self.reached = self.reached.max(begun.span.end);
             self.next += 1;
         }

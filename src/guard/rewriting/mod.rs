@@ -30,12 +30,12 @@ pub fn replacements(
     let mut merged = Merged::new(rewrites.to_vec());
     while !merged.step(&mut Work::new(usize::MAX)) {}
     let mut replacements = Vec::new();
-    for (finding, masked) in (0..).map_while(|index| merged.get(index)) {
+    for (finding, writing) in (0..).map_while(|index| merged.get(index)) {
         let Some(value) = text.get(finding.span.clone()) else {
             continue; // no check flags half a character
         };
         let mut written = String::new();
-        write(&mut written, kind, (finding, masked), value, vault)?;
+        write(&mut written, kind, (finding, writing), value, vault)?;
         replacements.push((finding.span.clone(), written));
     }
     Ok(replacements)

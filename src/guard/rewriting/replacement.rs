@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::merged::Writing;
 use crate::guard::nested::{escaped, Spot};
 use crate::guard::pii::{mask_value, Vault, VaultError};
 use crate::guard::texts::PassageKind;
@@ -22,16 +23,19 @@ pub(in crate::guard) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, s
 pub(super) fn write(
     out: &mut String,
     kind: PassageKind,
-    (finding, masked): (&Finding, bool),
+    (finding, writing): (&Finding, Writing),
     value: &str,
     vault: &mut Vault,
 ) -> Result<(), VaultError> {
-    match masked {
-        true => mask_value(out, &finding.entity),
-        false => vault.hide_value(out, &finding.entity, value)?,
+    match (writing, &finding.replacement) {
+        (Writing::Replace, Some(text)) => out.push_str(text),
+        (Writing::Replace | Writing::Mask, _) => mask_value(out, &finding.entity),
+        (Writing::Hide, _) => vault.hide_value(out, &finding.entity, value)?,
     }
     if kind == PassageKind::Name {
-        out.retain(|character| !matches!(character, '<' | '>'));
+        let is_replaced = writing == Writing::Replace;
+        let plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
+        out.retain(|character| !matches!(character, '<' | '>') && (!is_replaced || plain(character)));
     }
     Ok(())
 }

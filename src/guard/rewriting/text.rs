@@ -1,9 +1,9 @@
 //! Rewrites one text in parts, directly into its JSON string.
 
-use super::merged::Merged;
+use super::merged::{Merged, Writing};
 use super::replacement::{in_place, write};
 use crate::guard::checks::PassageRewrite;
-use crate::guard::nested::{Locator, Nesting, Spot};
+use crate::guard::nested::{escaped, Locator, Nesting, Spot};
 use crate::guard::pii::{Restorer, Vault, VaultError};
 use crate::guard::texts::{Passage, PassageKind};
 use crate::guard::work::Work;
@@ -24,6 +24,8 @@ pub(super) struct TextRewriting {
     spots: Vec<Spot>,
     copied: usize,
     written: String, // one buffer for all, because there may be very many
+    /// The last finding whose place has a service's text.
+    replaced: Option<usize>,
     back: Back,
     /// The next part to restore.
     pending: String,
@@ -57,6 +59,7 @@ impl TextRewriting {
             spots: Vec::new(),
             copied: 0,
             written: String::new(),
+            replaced: None,
             back,
             pending: String::new(),
             json: String::from("\""),
@@ -101,17 +104,28 @@ impl TextRewriting {
 
     /// Writes the replacement of a spot, and the text before it.
     fn write(&mut self, passage: &Passage, spot: &Spot, vault: &mut Vault) -> Result<(), VaultError> {
-        let (Some((finding, masked)), Some(value)) = (self.merged.get(spot.index), passage.text.get(spot.view.clone()))
+        let (Some((finding, writing)), Some(value)) =
+            (self.merged.get(spot.index), passage.text.get(spot.view.clone()))
         else {
             return Ok(());
         };
         let mut written = std::mem::take(&mut self.written);
         written.clear();
         // answers are only masked: nothing goes into a vault
-        let masked = masked || !matches!(self.back, Back::Nothing);
-        write(&mut written, passage.kind, (finding, masked), value, vault)?;
+        let writing = match (writing, &self.back) {
+            (Writing::Hide, Back::Text(_) | Back::Name) => Writing::Mask,
+            (writing, _) => writing,
+        };
+        // a service's text stands once, also where it replaces several strings
+        let is_again = writing == Writing::Replace && self.replaced.replace(spot.index) == Some(spot.index);
+        if !is_again {
+            write(&mut written, passage.kind, (finding, writing), value, vault)?;
+        }
         self.put(passage.source().get(self.copied..spot.source.start).unwrap_or_default());
-        self.put(&in_place(&written, spot));
+        match writing {
+            Writing::Replace => self.put(&in_place(&escaped(&written, spot.depth), spot)),
+            Writing::Mask | Writing::Hide => self.put(&in_place(&written, spot)),
+        }
         self.written = written;
         self.copied = spot.source.end;
         self.changed = true;

@@ -18,7 +18,7 @@ fn flagged(category: &str) -> Reading {
 }
 
 fn finding(entity: &str, span: std::ops::Range<usize>, score: f32) -> Finding {
-    Finding { entity: entity.into(), span, score }
+    Finding { entity: entity.into(), span, score, replacement: None }
 }
 
 fn moderations(thresholds: Thresholds) -> Api {

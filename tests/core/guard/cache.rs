@@ -50,7 +50,7 @@ fn uncached_results() {
     let mut none = cache(0);
     none.insert(0, "a", &Reading::Clean, at(1));
     assert!(none.is_empty());
-    let finding = Finding { entity: "A".into(), span: 0..1, score: 1.0 };
+    let finding = Finding { entity: "A".into(), span: 0..1, score: 1.0, replacement: None };
     let mut some = cache(10);
     some.insert(0, "many", &Reading::of(vec![finding.clone(); 65]), at(1));
     assert!(some.is_empty());

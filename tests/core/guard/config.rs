@@ -47,7 +47,7 @@ fn everything() {
             {"name":"llama","api":"chat_classifier","cluster":"vllm","model":"guard-3","phase":["response"],
              "on_failure":"deny","action":"block"}
         ],
-        "stream": {"mode":"window","characters":50,"time":"100ms"},
+        "stream": {"mode":"window","characters":50,"time":"100ms","overlap":20},
         "cache": {"time":"5m","entries":7},
         "max_in_flight": 3,
         "max_text": "1MiB"
@@ -81,7 +81,7 @@ fn everything() {
     assert_eq!((local.on_failure, local.action), (OnFailure::Deny, Action::Mask));
     assert!(matches!(&llama.backend, Backend::Service(Api::ChatClassifier(model), _) if model == "guard-3"));
     let time = Duration::from_millis(100);
-    assert_eq!(found.stream, StreamPolicy { mode: StreamMode::Window, characters: 50, time });
+    assert_eq!(found.stream, StreamPolicy { mode: StreamMode::Window, characters: 50, time, overlap: 20 });
     assert_eq!(found.cache, CacheLimits { time: Duration::from_secs(300), entries: 7 });
     assert_eq!((found.max_in_flight, found.max_text), (3, 1 << 20));
     assert!(!format!("{found:?}").contains("sk-secret"));

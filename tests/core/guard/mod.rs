@@ -3,9 +3,11 @@
 mod answers;
 mod blocked;
 mod cache;
+mod classification;
 mod config;
 mod extraction;
 mod failures;
+mod guardrail;
 mod masked_answers;
 mod pii;
 mod places;

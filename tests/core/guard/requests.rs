@@ -11,7 +11,7 @@ use crate::generate;
 
 fn asked(guard: &Guard, texts: &[&str]) -> Callout {
     let Backend::Service(api, service) = &guard.checks[0].backend else { panic!("{guard:?}") };
-    callout(api, service, texts)
+    callout(api, service, "request", texts)
 }
 
 const DENY: &str = r#""on_failure":"deny","action":"block","cluster":"c""#;
@@ -30,6 +30,26 @@ fn bodies() {
             concat!(
                 r#"{"text":["a \"b\"\n","é😀"],"language":"de","entities":["EMAIL_ADDRESS","URL"],"#,
                 r#""score_threshold":0.45}"#
+            ),
+        ),
+        (
+            r#""api":"text_classification","server":"tei","thresholds":{"MALICIOUS":0.5}"#,
+            r#"{"inputs":[["a \"b\"\n"],["é😀"]]}"#,
+        ),
+        (
+            r#""api":"text_classification","server":"vllm","labels":["A","B"],"thresholds":{"B":0.5}"#,
+            r#"{"input":["a \"b\"\n","é😀"]}"#,
+        ),
+        (
+            r#""api":"text_classification","server":"vllm","model":"pg2","labels":["A","B"],"thresholds":{"B":0.5}"#,
+            r#"{"input":["a \"b\"\n","é😀"],"model":"pg2"}"#,
+        ),
+        (
+            r#""api":"generic_guardrail_api""#,
+            concat!(
+                r#"{"input_type":"request","texts":["a \"b\"\n","é😀"],"request_data":{},"litellm_call_id":null,"#,
+                r#""litellm_trace_id":null,"structured_messages":null,"images":null,"tools":null,"tool_calls":null,"#,
+                r#""request_headers":null,"litellm_version":null,"additional_provider_specific_params":{},"model":null}"#
             ),
         ),
     ];
@@ -62,6 +82,13 @@ fn headers() {
     let callout = asked(&one(&format!(r#""api":"presidio",{DENY},"path":"/p","authority":"a""#)), &["a"]);
     assert_eq!(callout.headers.len(), 5, "no key");
     assert_eq!((callout.headers[1].1.as_str(), callout.headers[2].1.as_str()), ("/p", "a"));
+    let callout = asked(&one(&format!(r#""api":"generic_guardrail_api",{service}"#)), &["a"]);
+    assert_eq!(callout.headers[1].1, "/beta/litellm_basic_guardrail_api");
+    assert_eq!(callout.headers[5], ("x-api-key", "sk-secret".to_owned()));
+    let tei = r#""api":"text_classification","server":"tei","thresholds":{"M":0.5}"#;
+    assert_eq!(asked(&one(&format!("{tei},{DENY}")), &["a"]).headers[1].1, "/predict");
+    let vllm = r#""api":"text_classification","server":"vllm","labels":["M"],"thresholds":{"M":0.5}"#;
+    assert_eq!(asked(&one(&format!("{vllm},{DENY}")), &["a"]).headers[1].1, "/classify");
 }
 
 proptest! {
@@ -76,5 +103,9 @@ proptest! {
         prop_assert_eq!(&body(r#""api":"presidio""#)["text"], &json!(texts));
         let content = &body(r#""api":"chat_classifier","model":"m""#)["messages"][0]["content"];
         prop_assert_eq!(content, &json!(texts[0]));
+        prop_assert_eq!(&body(r#""api":"generic_guardrail_api""#)["texts"], &json!(texts));
+        let tei = body(r#""api":"text_classification","server":"tei","thresholds":{"M":0.5}"#);
+        let alone: Vec<Value> = texts.iter().map(|text| json!([text])).collect();
+        prop_assert_eq!(&tei["inputs"], &json!(alone));
     }
 }

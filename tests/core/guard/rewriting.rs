@@ -8,7 +8,7 @@ use sluice::guard::texts::{answer_passages, passages, PassageKind};
 use sluice::guard::Finding;
 
 fn rewrite(span: std::ops::Range<usize>, mode: RewriteMode) -> PassageRewrite {
-    PassageRewrite::new(vec![Finding { entity: "X".into(), span, score: 1.0 }], mode)
+    PassageRewrite::new(vec![Finding { entity: "X".into(), span, score: 1.0, replacement: None }], mode)
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn texts_within_texts() {
 fn restored_within_texts() {
     let value = "say \"é\"\\\n";
     let mut vault = Vault::default();
-    let finding = Finding { entity: "A".into(), span: 0..value.len(), score: 1.0 };
+    let finding = Finding { entity: "A".into(), span: 0..value.len(), score: 1.0, replacement: None };
     vault.hide(value, &[finding]).unwrap();
     let json = |value: &str| serde_json::json!({"a": value}).to_string();
     for (wrote, want) in [
@@ -135,7 +135,12 @@ fn restored_within_texts() {
 fn many_rewrites_take_no_longer_each() {
     let text = "a@b.cc ".repeat(100_000);
     for mode in [RewriteMode::Mask, RewriteMode::Restore] {
-        let found = (0..100_000).map(|at| Finding { entity: "X".into(), span: at * 7..at * 7 + 6, score: 1.0 });
+        let found = (0..100_000).map(|at| Finding {
+            entity: "X".into(),
+            span: at * 7..at * 7 + 6,
+            score: 1.0,
+            replacement: None,
+        });
         let rewrites = [PassageRewrite::new(found.collect(), mode)];
         assert_eq!(replacements(&text, PassageKind::Plain, &rewrites, &mut Vault::default()).unwrap().len(), 100_000);
     }

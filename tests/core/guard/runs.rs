@@ -30,7 +30,7 @@ fn checks(checks: &[String]) -> Rc<Guard> {
 }
 
 fn user(text: &str) -> PassageText {
-    PassageText { speaker: Speaker::User, text: text.into(), signed: false, given: false }
+    PassageText { speaker: Speaker::User, text: text.into(), signed: false, given: false, fresh: 0 }
 }
 
 fn cache() -> ResultCache {
@@ -47,7 +47,7 @@ fn flagged(category: &str) -> Reading {
 }
 
 fn found(entity: &str, span: std::ops::Range<usize>) -> Reading {
-    Reading::of(vec![Finding { entity: entity.into(), span, score: 1.0 }])
+    Reading::of(vec![Finding { entity: entity.into(), span, score: 1.0, replacement: None }])
 }
 
 fn answer(readings: &[Reading]) -> Result<Readings, Failure> {
@@ -73,7 +73,7 @@ fn nothing_to_check() {
         (
             "another speaker's",
             checks(&[check("a", "patterns", "block", "")]),
-            vec![PassageText { speaker: Speaker::System, text: "a".into(), signed: false, given: false }],
+            vec![PassageText { speaker: Speaker::System, text: "a".into(), signed: false, given: false, fresh: 0 }],
         ),
         ("another phase", checks(&[check("a", "patterns", "block", r#""phase":["response"],"#)]), vec![user("a")]),
         ("another key's", checks(&[check("a", "patterns", "block", r#""keys":["alice"],"#)]), vec![user("a")]),
@@ -92,8 +92,9 @@ fn questions() {
         check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
         check("local", "patterns", "mask", ""),
     ]);
-    let system = PassageText { speaker: Speaker::System, text: "be kind".into(), signed: false, given: false };
-    let tool = PassageText { speaker: Speaker::Tool, text: "42".into(), signed: false, given: false };
+    let system =
+        PassageText { speaker: Speaker::System, text: "be kind".into(), signed: false, given: false, fresh: 0 };
+    let tool = PassageText { speaker: Speaker::Tool, text: "42".into(), signed: false, given: false, fresh: 0 };
     let run = CheckRun::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &cache(), NOW);
     let questions = run.questions();
     assert_eq!(questions.iter().map(|question| question.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -117,7 +118,7 @@ fn outcomes() {
     let toxic = || answer(&[Reading::Clean, flagged("hate")]);
     let email = || answer(&[Reading::Clean, found("EMAIL_ADDRESS", 0..1)]);
     let rewrite = |mode| {
-        let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0 };
+        let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0, replacement: None };
         CheckOutcome::Rewrite { passages: vec![vec![], vec![PassageRewrite::new(vec![finding], mode)]], flags: vec![] }
     };
     let flag = |category: &str| CheckOutcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
@@ -157,7 +158,7 @@ fn outcomes() {
 #[test]
 fn restore_masks_in_answers() {
     let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
-    let passage = PassageText { speaker: Speaker::Assistant, text: "a".into(), signed: false, given: false };
+    let passage = PassageText { speaker: Speaker::Assistant, text: "a".into(), signed: false, given: false, fresh: 0 };
     let mut run = CheckRun::new(guard, &RESPONSE, vec![passage], &cache(), NOW);
     run.answered(0, answer(&[found("A", 0..1)]), &mut cache(), NOW);
     let Some(CheckOutcome::Rewrite { passages, .. }) = run.outcome() else { panic!("{:?}", run.outcome()) };
@@ -324,6 +325,12 @@ fn answers() -> impl Strategy<Value = Result<Vec<Reading>, Failure>> {
     ]
 }
 
+/// What a service for masking finds has a place.
+fn placed(answer: &Result<Vec<Reading>, Failure>) -> Result<Vec<Reading>, Failure> {
+    let place = |reading: &Reading| if *reading == flagged("a") { found("A", 1..2) } else { reading.clone() };
+    answer.as_ref().map(|readings| readings.iter().map(place).collect()).map_err(|failure| *failure)
+}
+
 proptest! {
     /// Answers come in any order. The order only decides which of several blocking checks is reported.
     #[test]
@@ -344,7 +351,8 @@ proptest! {
             let mut run = run(&guard, &["one", "two"]);
             for id in order {
                 let texts = run.texts_of(*id).len();
-                let answer = answers[*id].clone().map(|readings| Readings::new(readings[..texts].to_vec()));
+                let answer = if [0, 3].contains(id) { placed(&answers[*id]) } else { answers[*id].clone() };
+                let answer = answer.map(|readings| Readings::new(readings[..texts].to_vec()));
                 prop_assert_eq!(run.outcome().is_some(), run.is_complete());
                 run.answered(*id, answer, &mut cache(), NOW);
             }
@@ -367,7 +375,8 @@ proptest! {
         let mut run = run(&guard, &["one", "two"]);
         prop_assert_eq!(run.outcome(), None);
         for (id, answer) in answers.iter().enumerate() {
-            run.answered(id, answer.clone().map(Readings::new), &mut cache(), NOW);
+            let answer = if id == 0 { placed(answer) } else { answer.clone() };
+            run.answered(id, answer.map(Readings::new), &mut cache(), NOW);
         }
         let refused = matches!(run.outcome(), Some(CheckOutcome::Refuse(CheckRefusal::Unavailable { .. })));
         prop_assert_eq!(refused, answers.iter().any(Result::is_err));

@@ -68,7 +68,7 @@ fn rewrites(text: &str, checks: &[(usize, usize, bool)]) -> Vec<PassageRewrite> 
     let mut all = vec![PassageRewrite::new(patterns().find(text), own)];
     for (start, length, masks) in checks.iter().skip(1) {
         let spans = (0..4).map(|nth| (start + nth * 9..start + nth * 9 + length, 1.0 / (1.0 + nth as f32)));
-        let findings = spans.map(|(span, score)| Finding { entity: "X".into(), span, score });
+        let findings = spans.map(|(span, score)| Finding { entity: "X".into(), span, score, replacement: None });
         all.push(PassageRewrite::new(findings.collect(), mode(*masks)));
     }
     all
@@ -189,7 +189,7 @@ fn findings_that_overlap_are_merged_in_slices() {
     let findings = |from: usize| -> Vec<Finding> {
         (from..59_000)
             .step_by(10)
-            .map(|start| Finding { entity: "X".into(), span: start..start + 10, score: 1.0 })
+            .map(|start| Finding { entity: "X".into(), span: start..start + 10, score: 1.0, replacement: None })
             .collect()
     };
     let body = serde_json::json!({"input": text}).to_string();

@@ -8,9 +8,10 @@ use super::parts::{fields, one_of, reference, whole};
 pub fn guard(name: &str) -> Value {
     match name {
         "checks" => json!({"type": "array", "items": reference("check")}),
-        "stream" => fields(&["mode", "characters", "time"], |name| match name {
+        "stream" => fields(&["mode", "characters", "time", "overlap"], |name| match name {
             "mode" => one_of(["window", "final"]),
             "characters" => whole(1, 100_000),
+            "overlap" => whole(0, 100_000),
             _ => reference("duration"),
         }),
         "cache" => fields(&["time", "entries"], |name| match name {
@@ -21,4 +22,12 @@ pub fn guard(name: &str) -> Value {
         "max_text" => reference("size"),
         _ => json!({}),
     }
+}
+
+/// How long a check cuts texts.
+pub fn pieces() -> Value {
+    fields(&["characters", "overlap"], |name| match name {
+        "characters" => whole(50, 100_000),
+        _ => whole(0, 50_000),
+    })
 }

@@ -82,6 +82,10 @@ fn definitions() -> Value {
         "language",
         "entities",
         "score_threshold",
+        "server",
+        "labels",
+        "batch_size",
+        "pieces",
         "custom",
     ];
     json!({
@@ -312,7 +316,18 @@ fn check(name: &str) -> Value {
     let share = || json!({"type": "number", "minimum": 0, "maximum": 1});
     match name {
         "name" => text("in stats, errors and headers"),
-        "api" => one_of(["openai_moderations", "presidio", "chat_classifier", "patterns"]),
+        "api" => one_of([
+            "openai_moderations",
+            "presidio",
+            "chat_classifier",
+            "text_classification",
+            "generic_guardrail_api",
+            "patterns",
+        ]),
+        "server" => one_of(["tei", "vllm"]),
+        "labels" => texts("such as BENIGN"),
+        "batch_size" => whole(1, 1000),
+        "pieces" => guard::pieces(),
         "phase" => list(&["request", "response"]),
         "roles" => list(&["system", "user", "assistant", "tool"]),
         "action" => one_of(["block", "mask", "restore", "flag"]),

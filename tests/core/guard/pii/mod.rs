@@ -17,5 +17,5 @@ fn all() -> Patterns {
 }
 
 fn finding(entity: &str, span: std::ops::Range<usize>, score: f32) -> Finding {
-    Finding { entity: entity.into(), span, score }
+    Finding { entity: entity.into(), span, score, replacement: None }
 }
