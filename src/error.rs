@@ -6,6 +6,7 @@ mod body;
 mod google;
 mod shape;
 mod stored;
+mod tools;
 
 use std::time::Duration;
 

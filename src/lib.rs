@@ -59,6 +59,7 @@ pub mod stored;
 pub mod stream_ends;
 pub mod texts;
 pub mod timing;
+pub mod tools;
 pub mod totals;
 pub mod translate;
 pub mod uri;

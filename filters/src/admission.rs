@@ -8,6 +8,7 @@ use sluice::exchange::Exchange;
 use sluice::keys::{Auth, Identity};
 use sluice::limits::shared::SharedLimits;
 use sluice::limits::{Limits, Subject};
+use sluice::pattern::matches;
 use sluice::routing::{Model, Table};
 
 use crate::limits;
@@ -35,6 +36,9 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
             identity.models.iter().collect::<Vec<_>>().join(", ")
         )));
     }
+    if (identity.tools.is_some() || auth.tools.is_some()) && has_unread_tools(&identity, exchange) {
+        return Err(ApiError::unread_tools());
+    }
     let subjects = subjects(&identity, auth);
     if subjects.is_empty() {
         return Ok(());
@@ -44,6 +48,14 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
         exchange.share(SharedLimits { service: service.clone(), subjects, uncounted: false });
     }
     Ok(())
+}
+
+/// Whether the request may offer tools that nobody reads. A caller whose `models` name the path may send anything there.
+fn has_unread_tools(identity: &Identity, exchange: &Exchange) -> bool {
+    let path = exchange.model_name();
+    let is_named = || identity.models.iter().any(|pattern| pattern.starts_with('/') && matches(pattern, path));
+    let generates = exchange.parsed().is_some_and(|parsed| parsed.choices > 0);
+    exchange.socket().is_some() || exchange.is_passed() && generates && !is_named()
 }
 
 /// Whether the model's limits, and the budgets that have admitted the caller, have enough left; counts the request, if

@@ -1,5 +1,6 @@
 //! Receives a request: the first of `auth` and `router` reads the headers and the body, and opens the exchange.
 
+mod permitted;
 mod written;
 
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use sluice::memory_budget::Purpose;
 use sluice::multipart::FormScanner;
 use sluice::parsed_request::{self, ParsedRequest};
 use sluice::prompts::{expand, refers, Expanded, Kind, Library};
+use sluice::tools::ToolLists;
 use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
 use sluice::wire_names::TEXT_HEADER;
 
@@ -33,6 +35,8 @@ pub struct Incoming {
     call: RequestKind,
     /// The prompt library, if there is one.
     library: Option<Rc<Library>>,
+    /// The tools that callers may offer.
+    tools: Option<Rc<ToolLists>>,
     /// The body, as far as it is known, on the account of all bodies in flight.
     weight: BodyWeight,
     /// Ends the exchange with the filter that opened it.
@@ -217,7 +221,7 @@ impl Incoming {
         }
         let (id, exchange) = registry::open(exchange)
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Incoming { exchange, call, library, weight, _opened: Opened { id } })
+        Ok(Incoming { exchange, call, library, tools: None, weight, _opened: Opened { id } })
     }
 
     /// Whether everything that will be read has arrived: the headers end the request, or its body is not needed.
@@ -292,6 +296,7 @@ impl Incoming {
             RequestKind::Model(endpoint, path_model) => {
                 let endpoint = *endpoint;
                 let parsed = parsed_request::read(endpoint, path_model.take(), &body)?;
+                permitted::tools(exchange.identity(), self.tools.as_deref(), endpoint, &body)?;
                 if let (Some(place), Some(library), true) = (&parsed.layout.reference, &self.library, refers(endpoint))
                 {
                     if let Some(Expanded { body, name }) = expand(library, endpoint, &body, place.clone())? {

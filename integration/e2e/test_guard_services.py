@@ -23,6 +23,8 @@ from player import Played, Player
 from settings import Settings
 from world import BEARER, World, chat_body
 
+# For these servers on a busy machine.
+PATIENCE = "10s"
 # The servers' limits, in texts and in characters.
 BATCH = 4
 LONGEST = 60
@@ -149,10 +151,10 @@ def _services(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterat
         for name, server in (("tei", first), ("vllm", second), ("guardrail", third), ("player", player)):
             changed.add_cluster(name, server.address)
         changed.upstreams["player"] = {"forward_headers": ["x-answer"]}
-        classification = {"api": "text_classification", "thresholds": {"MALICIOUS": 0.5}}
+        classification = {"api": "text_classification", "timeout": PATIENCE, "thresholds": {"MALICIOUS": 0.5}}
         limits = {"batch_size": BATCH, "pieces": {"characters": LONGEST, "overlap": 30}}
         labels = ["BENIGN", "MALICIOUS"]
-        generic = {"api": "generic_guardrail_api", "credential": {"env": "MOCK_A_KEY"}}
+        generic = {"api": "generic_guardrail_api", "timeout": PATIENCE, "credential": {"env": "MOCK_A_KEY"}}
         checks = [
             check("tei", "tei", server="tei", models=["tei"], **classification, **limits),
             check("unlimited", "tei", server="tei", models=["unlimited"], **classification),
@@ -256,8 +258,11 @@ def test_masked_stream(services: Services, answer: str) -> None:
     asked = [asked.body for asked in services.guardrail.asked]
     assert len(asked) > 3 and {body["input_type"] for body in asked} == {"response"}
     # they are asked at the same time, so they may arrive in any order
-    windows = sorted((body["texts"][0] for body in asked), key=lambda text: SAID.index(text.rstrip()))
-    assert all(text[:10] in before for before, text in zip(windows, windows[1:])), windows
+    windows = [body["texts"][0] for body in asked]
+    later = [text for text in windows if not SAID.startswith(text.rstrip())]
+    assert len(later) > 1
+    for text in later:
+        assert any(text[:10] in other for other in windows if other is not text), windows
 
 
 def test_masked_answer(services: Services) -> None:
@@ -299,7 +304,7 @@ def test_words_over_a_border(settings: Callable[[], Settings], open_world: OpenW
         changed.add_cluster("player", player.address)
         changed.upstreams["player"] = {"forward_headers": ["x-answer"]}
         changed.add_model("m", "player")
-        guarded(changed, [check("x", "service", phase=["response"])], stream={"characters": 20, "overlap": overlap, "time": "5s"})
+        guarded(changed, [check("x", "service", phase=["response"], timeout=PATIENCE)], stream={"characters": 20, "overlap": overlap, "time": "5s"})
         with open_world(changed.text()) as world:
             response = world.send(chat_body(model="m", stream=True), headers={**BEARER, "x-answer": "split"})
             assert ("content_filter" in response.text) == (overlap > 0)

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::credential::{is_variable_name, unset, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
-use super::{ledger, limits, oidc, shared_limits};
+use super::{ledger, limits, oidc, shared_limits, tools};
 use crate::keys::{
     check_label, Auth, Identity, KeyHash, KeyRing, LabelLimits, Revocation, Revocations, Role, Roles, Signer, UserEntry,
 };
@@ -22,6 +22,7 @@ pub const AUTH_FIELDS: &[&str] = &[
     "roles",
     "virtual_keys",
     "revoked",
+    "tools",
     "limits",
     "label_limits",
     "shared",
@@ -34,7 +35,7 @@ pub const AUTH_FIELDS: &[&str] = &[
 pub const LABEL_LIMIT_FIELDS: &[&str] = &["label", "value", "limits"];
 
 /// The common fields of keys and users.
-const IDENTITY_FIELDS: [&str; 5] = ["role", "models", "labels", "limits", "issued"];
+const IDENTITY_FIELDS: [&str; 6] = ["role", "models", "tools", "labels", "limits", "issued"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -64,6 +65,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
         signer,
         max_expires_in,
         revoked: revoked(root.get("revoked"))?,
+        tools: tools::read(root.get("tools"))?.map(Rc::new),
         limits: limits::read(root.get("limits"))?,
         label_limits: label_limits(root.get("label_limits"))?,
         shared: root.get("shared").map(|node| shared_limits::read(&node).map(Rc::new)).transpose()?,
@@ -140,6 +142,7 @@ fn identity(id: &str, fields: &Object<'_>, roles: &Roles) -> Result<Identity, Co
         id: id.to_owned(),
         role: fields.get("role").map_or(Ok(Role::User), |node| node.choice(&choices))?,
         models: fields.get("models").map_or(Ok(Patterns::any()), |node| node.texts().map(Patterns::new))?,
+        tools: tools::read(fields.get("tools"))?.map(Box::new),
         labels: read_labels(fields.get("labels"))?,
         limits: limits::read(fields.get("limits"))?,
         expires: None,

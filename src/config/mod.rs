@@ -24,6 +24,7 @@ mod semantic;
 mod service;
 mod shared_limits;
 mod suggestion;
+mod tools;
 mod units;
 mod usage;
 
@@ -44,6 +45,7 @@ pub use router::{router, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
 pub use semantic::{CHROMA_FIELDS, SEMANTIC_FIELDS};
 pub use service::FIELDS as SERVICE_FIELDS;
 pub use shared_limits::SHARED_FIELDS;
+pub(crate) use tools::read as read_tools;
 pub use usage::{usage, Reports};
 
 /// A digest of a filter's configuration: the same for a Struct and for JSON in any order.

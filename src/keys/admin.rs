@@ -117,7 +117,7 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
     for (name, value) in &identity.labels {
         labels.insert(name.clone(), value.as_str().into());
     }
-    json!({
+    let mut entry = json!({
         "id": identity.id,
         "kind": kind,
         "role": identity.role.name(),
@@ -129,7 +129,11 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
         "expires_at": identity.expires.map(seconds),
         "expires_at_rfc3339": identity.expires.map(timestamp),
         "revoked": revoked,
-    })
+    });
+    if let (Some(tools), Value::Object(fields)) = (&identity.tools, &mut entry) {
+        fields.insert("tools".to_owned(), serde_json::to_value(tools).unwrap_or_default());
+    }
+    entry
 }
 
 /// Limits in the form of requests and configurations: money in dollars.

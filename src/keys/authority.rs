@@ -11,6 +11,7 @@ use crate::fleet::LedgerService;
 use crate::limits::shared::Service;
 use crate::limits::Limits;
 use crate::password::PasswordHash;
+use crate::tools::ToolLists;
 
 /// A user with a password.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Auth {
     pub max_expires_in: Duration,
     /// The configured revocations.
     pub revoked: Revocations,
+    /// The tools that callers may offer to a model; `None`: all.
+    pub tools: Option<Rc<ToolLists>>,
     /// The limits of all callers together.
     pub limits: Limits,
     /// The limits of label values.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Identity, Role};
 use crate::limits::Limits;
 use crate::pattern::Patterns;
+use crate::tools::ToolLists;
 
 /// The maximum number of models in a virtual key.
 pub const MAX_MODELS: usize = 64;
@@ -34,6 +35,9 @@ pub struct Claims {
     /// The models the key may use; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// The tools it may offer to a model; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<ToolLists>,
     /// When it expires, in seconds since the epoch.
     pub exp: u64,
     /// When it was issued, in seconds since the epoch.
@@ -83,6 +87,9 @@ impl Claims {
                 return wrong("models", format!("each must have 1 to {MAX_TEXT} bytes, and no control characters"));
             }
         }
+        if let Some((field, problem)) = self.tools.as_ref().and_then(|tools| tools.check().err()) {
+            return wrong("tools", if field.is_empty() { problem } else { format!("`{field}` {problem}") });
+        }
         if self.exp <= self.iat {
             return wrong("expires_in", "must be a second or more".to_owned());
         }
@@ -111,6 +118,7 @@ impl Claims {
             id: self.id.clone(),
             role: self.role,
             models: self.models.clone().map_or_else(Patterns::any, Patterns::new),
+            tools: self.tools.clone().map(Box::new),
             labels: self.labels.clone().into_iter().collect(),
             limits: self.limits,
             expires: Some(self.expires()),

@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Claims, Role};
-use crate::config::{read_labels, read_limits, ConfigError, Node, Object};
+use crate::config::{read_labels, read_limits, read_tools, ConfigError, Node, Object};
 use crate::error::ApiError;
 
 /// The maximum lifetime of a virtual key, whoever signs it. (A gateway's `max_expires_in` only limits the keys that it
 /// issues.)
 pub const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const FIELDS: [&str; 6] = ["id", "role", "models", "expires_in", "limits", "labels"];
+const FIELDS: [&str; 7] = ["id", "role", "models", "tools", "expires_in", "limits", "labels"];
 
-/// A request for a virtual key: `{"id", "role", "models", "expires_in", "limits", "labels"}`, all of them optional.
+/// A request for a virtual key: `{"id", "role", "models", "tools", "expires_in", "limits", "labels"}`, all optional.
 /// `expires_in` is a number of seconds, or a text like `30d`; the default is the maximum.
 #[derive(Clone, Copy, Debug)]
 pub struct IssueRequest;
@@ -49,6 +49,7 @@ impl IssueRequest {
             id: of("id", id(&fields, random_id))?,
             role: of("role", role(&fields))?,
             models: of("models", fields.get("models").map(|node| node.texts()).transpose())?,
+            tools: of("tools", read_tools(fields.get("tools")))?,
             exp: now.as_secs().saturating_add(of("expires_in", expires_in(&fields, cap))?),
             iat: now.as_secs(),
             limits: of("limits", read_limits(fields.get("limits")))?,

@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::pattern::Patterns;
+use crate::tools::ToolLists;
 
 /// The longest key that is accepted.
 const MAX_KEY: usize = 4096;
@@ -75,6 +76,8 @@ pub struct Identity {
     pub role: Role,
     /// The models the key may use.
     pub models: Patterns,
+    /// The tools it may offer to a model; `None`: all.
+    pub tools: Option<Box<ToolLists>>,
     /// Labels that the operator has given the caller, such as its team.
     pub labels: Vec<(String, String)>,
     /// The key's limits.
@@ -95,6 +98,7 @@ impl Identity {
             id: id.into(),
             role,
             models,
+            tools: None,
             labels: Vec::new(),
             limits: Limits::default(),
             expires: None,

@@ -113,6 +113,7 @@ impl Oidc {
             id: id.to_owned(),
             role: role.ok_or_else(|| OidcError::NoRole(self.roles_claim.clone()))?,
             models,
+            tools: None,
             labels: Vec::new(),
             limits: Limits::default(),
             issued: true,

@@ -86,6 +86,7 @@ pub fn verify(secret: &[u8], token: &str, now: Duration) -> Option<Option<Identi
         id: caller.id,
         role: caller.role,
         models: Patterns::new(caller.models),
+        tools: None, // the gateway's own requests offer none
         labels: caller.labels,
         limits: caller.limits,
         expires: caller.expires,

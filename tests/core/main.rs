@@ -64,6 +64,7 @@ mod stream_ends;
 mod streams;
 mod texts;
 mod timing;
+mod tools;
 mod totals;
 mod translate;
 mod usage;

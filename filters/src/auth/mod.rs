@@ -244,15 +244,15 @@ impl HttpContext for Auth {
         let find = |path: &str| self.config.paths.find(path);
         let most = || self.config.paths.max_upload();
         let library = self.config.paths.library();
-        let opened = Incoming::open(&self.config.auth.prefix, find, most, library, |presented| {
-            match callers.identify(presented)? {
-                Identification::Known(identity) => Ok(Some(identity)),
-                Identification::Checking => {
-                    checking = true;
-                    Ok(None)
-                }
+        let identify = |presented: &[(&str, &str)]| match callers.identify(presented)? {
+            Identification::Known(identity) => Ok(Some(identity)),
+            Identification::Checking => {
+                checking = true;
+                Ok(None)
             }
-        });
+        };
+        let opened = Incoming::open(&self.config.auth.prefix, find, most, library, identify);
+        let opened = opened.map(|incoming| incoming.with_tools(&self.config.auth.tools));
         match (opened, checking) {
             (Ok(incoming), true) => {
                 let complete = incoming.is_complete(end);

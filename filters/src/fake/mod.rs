@@ -9,6 +9,7 @@
 mod abi;
 mod envoy;
 mod failures;
+mod guard_services;
 mod ledger;
 mod limits;
 mod orders;

@@ -46,6 +46,12 @@ pub(crate) struct Sign {
     /// The models it may use, separated by commas; default: all.
     #[arg(long, value_delimiter = ',')]
     models: Vec<String>,
+    /// The tools it may offer, separated by commas; default: all.
+    #[arg(long, value_delimiter = ',')]
+    tools: Vec<String>,
+    /// The tools it may not offer, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    deny_tools: Vec<String>,
     /// How long it lasts: seconds, or a time such as 12h or 30d.
     #[arg(long)]
     expires_in: String,
@@ -131,6 +137,10 @@ fn make_virtual(sign: &Sign) -> Result<(), Failure> {
 fn request(sign: &Sign) -> Value {
     let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
     let models = (!sign.models.is_empty()).then(|| Value::from(sign.models.clone()));
+    let lists = [("allow", &sign.tools), ("deny", &sign.deny_tools)];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let lists: Map<_, _> = lists.map(|(name, list)| (name.to_owned(), Value::from(list.clone()))).collect();
+    let tools = if lists.is_empty() { Value::Null } else { Value::Object(lists) };
     let expires_in = sign.expires_in.parse::<u64>().map_or(Value::from(sign.expires_in.as_str()), Value::from);
     let labels = sign.labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     let limits = sign.limits.iter().map(|(name, number)| (name.clone(), Value::Number(number.clone())));
@@ -138,6 +148,7 @@ fn request(sign: &Sign) -> Value {
         ("id", text(&sign.id)),
         ("role", text(&sign.role)),
         ("models", models.unwrap_or_default()),
+        ("tools", tools),
         ("expires_in", expires_in),
         ("labels", Value::Object(labels.collect())),
         ("limits", Value::Object(limits.collect())),

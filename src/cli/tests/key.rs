@@ -64,13 +64,16 @@ fn hashes() {
 
 #[test]
 fn signed_keys() {
-    let all = "key sign --id alice --models a,b-* --expires-in 30d --role admin --label team=x --label a=b=c \
+    let all = "key sign --id alice --models a,b-* --tools get_*,web_search --deny-tools get_x --expires-in 30d --role admin --label team=x --label a=b=c \
                --limit requests_per_minute=100 --limit cost_per_day=2.5";
     let (code, token, error) = sluice(&all.split_whitespace().collect::<Vec<_>>(), Some(SECRET), "");
     assert_eq!(code, 0, "{error}");
     let claims = verify(&token);
     assert_eq!((claims.id.as_str(), claims.role), ("alice", Role::Admin));
     assert_eq!(claims.models.unwrap(), ["a", "b-*"]);
+    let tools = claims.tools.unwrap();
+    assert_eq!(tools.allow.unwrap(), ["get_*", "web_search"]);
+    assert_eq!(tools.deny, ["get_x"]);
     assert_eq!(claims.exp - claims.iat, 30 * 86_400);
     assert_eq!(
         claims.labels.into_iter().collect::<Vec<_>>(),

@@ -83,7 +83,7 @@ fn shipped_files_are_allowed() {
 /// One of everything that has fields.
 fn everything() -> Value {
     json!({
-        "keys": [{"id": "a", "hash": format!("sha256:{}", "0".repeat(64)), "limits": {"concurrency": 1}}],
+        "keys": [{"id": "a", "hash": format!("sha256:{}", "0".repeat(64)), "limits": {"concurrency": 1}, "tools": {"deny": ["x"]}}],
         "users": [{"name": "b", "hash": format!("pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA==${}=", "A".repeat(43))}],
         "roles": {"user": ["U"]},
         "virtual_keys": {"secrets": [{"env": "S"}]},
@@ -98,7 +98,8 @@ fn everything() -> Value {
         }],
         "ejection": {"time": "30s"},
         "guard": {"stream": {"mode": "window"}, "cache": {"time": "1s"}},
-        "checks": [{"name": "p", "api": "patterns", "phase": ["request"], "action": "mask", "custom": [{"name": "E", "regex": "e"}]}],
+        "checks": [{"name": "p", "api": "patterns", "phase": ["request"], "action": "mask", "custom": [{"name": "E", "regex": "e"}]},
+            {"name": "t", "api": "text_classification", "server": "tei", "cluster": "s", "thresholds": {"M": 0.5}, "pieces": {"overlap": 9}, "phase": ["request"], "action": "block", "on_failure": "deny"}],
         "services": {"s": {"url": "http://s"}},
         "usage": {"access_log": true},
         "access_log": {"file": "f", "cluster": "s"},
@@ -120,8 +121,10 @@ fn known(document: &Value, at: &str) -> BTreeSet<String> {
 
 #[test]
 fn it_has_the_fields_of_the_reader() {
-    const PLACES: [(&str, &str); 30] = [
+    const PLACES: [(&str, &str); 32] = [
         ("/keys/0", "/$defs/key"),
+        ("/keys/0/tools", "/$defs/tools"),
+        ("/checks/1/pieces", "/$defs/check/properties/pieces"),
         ("/keys/0/limits", "/$defs/limits"),
         ("/users/0", "/$defs/user"),
         ("/roles", "/properties/roles"),

@@ -125,6 +125,28 @@ fn by_default() {
     assert_eq!(own.roles, Roles { admin: vec!["boss".into(), "admin".into()], ..Roles::default() });
 }
 
+#[test]
+fn tools() {
+    let key = |tools: &str| auth(&format!(r#"{{"keys":[{{"id":"one","hash":"ABC","tools":{tools}}}]}}"#));
+    let found = key(r#"{"allow":["get_*"],"deny":["get_x"]}"#).unwrap();
+    let lists = found.identify("abc", NOW).unwrap().tools.clone().unwrap();
+    assert_eq!((lists.allow, lists.deny), (Some(vec!["get_*".into()]), vec!["get_x".into()]));
+    assert!(found.tools.is_none());
+    assert!(key("null").unwrap().identify("abc", NOW).unwrap().tools.is_none());
+    for (tools, want) in [
+        ("{}", "auth.keys[0].tools: lists nothing"),
+        (r#"["a"]"#, "auth.keys[0].tools: must be an object"),
+        (r#"{"allow":["*a"]}"#, "auth.keys[0].tools.allow: \"*a\": a `*` can only stand at the end"),
+        (r#"{"deny":[""]}"#, "auth.keys[0].tools.deny[0]: must not be empty"),
+        (r#"{"block":[]}"#, "auth.keys[0].tools.block: no such field"),
+    ] {
+        let error = key(tools).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{error}");
+    }
+    let all = auth(r#"{"keys":[{"id":"one","hash":"ABC"}],"tools":{"deny":["mcp*"]}}"#).unwrap();
+    assert_eq!(all.tools.unwrap().deny, ["mcp*"]);
+}
+
 /// Twice as many keys take twice as long, not four times as long.
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
@@ -158,7 +180,7 @@ fn mistakes() {
         (r#"{"keys":[{"id":"a","hash":"sk-secret"}]}"#, hash),
         (
             r#"{"keys":[{"id":"a","hash":"ABC","token":1}]}"#,
-            "auth.keys[0].token: no such field; there is id, hash, expires, role, models, labels, limits, issued",
+            "auth.keys[0].token: no such field; there is id, hash, expires, role, models, tools, labels, limits, issued",
         ),
         (
             r#"{"keys":[{"id":"a","hash":"ABC","role":"amdin"}]}"#,
@@ -254,7 +276,7 @@ fn mistakes_elsewhere() {
         (r#""users":{}"#, "users: must be a list, but is an object".into()),
         (r#""users":[{"hash":"x"}]"#, "users[0].name: missing".into()),
         (r#""users":[{"name":"a"}]"#, "users[0].hash: missing".into()),
-        (r#""users":[{"id":"a"}]"#, "users[0].id: no such field; there is name, hash, role, models, labels, limits, issued".into()),
+        (r#""users":[{"id":"a"}]"#, "users[0].id: no such field; there is name, hash, role, models, tools, labels, limits, issued".into()),
         (
             r#""users":[{"name":"a:b","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]"#,
             "users[0].name: must not contain a colon: in HTTP Basic it ends the name".into(),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use sluice::keys::{Claims, IssueRequest, Role};
 use sluice::limits::Limits;
+use sluice::tools::ToolLists;
 
 use super::token::claims;
 use super::NOW;
@@ -32,11 +33,12 @@ fn requests() {
         (r#"{"id":"a"}"#, Claims { id: "a".into(), ..life(90 * 86_400) }),
         (
             r#"{"id":"a@b","role":"admin","models":["gpt-*"],"expires_in":60,"labels":{"team":"x"},
-                "limits":{"requests_per_minute":5,"cost_per_day":2.5}}"#,
+                "tools":{"allow":["get_*"],"deny":["get_x"]},"limits":{"requests_per_minute":5,"cost_per_day":2.5}}"#,
             Claims {
                 role: Role::Admin,
                 models: Some(vec!["gpt-*".into()]),
                 labels: [("team".into(), "x".into())].into(),
+                tools: Some(ToolLists { allow: Some(vec!["get_*".into()]), deny: vec!["get_x".into()] }),
                 limits: Limits { requests_per_minute: Some(5), microusd_per_day: Some(2_500_000), ..Limits::default() },
                 ..claims("a@b")
             },
@@ -54,6 +56,17 @@ fn mistakes() {
         ("{", None, "The body is not valid JSON: EOF while parsing an object at line 1 column 1.".into()),
         ("[]", None, "body: must be an object, but is a list".into()),
         (r#"{"expire_in":1}"#, None, "body.expire_in: no such field; did you mean \"expires_in\"?".into()),
+        (r#"{"tools":{}}"#, Some("tools"), "body.tools: lists nothing; name the tools in `allow` or `deny`".into()),
+        (
+            r#"{"tools":{"allow":["a*b"]}}"#,
+            Some("tools"),
+            "body.tools.allow: \"a*b\": a `*` can only stand at the end".into(),
+        ),
+        (
+            r#"{"tools":{"allowed":[]}}"#,
+            Some("tools"),
+            "body.tools.allowed: no such field; did you mean \"allow\"?".into(),
+        ),
         (r#"{"id":7}"#, Some("id"), "body.id: must be a string, but is a number".into()),
         (r#"{"id":""}"#, Some("id"), "body.id: must not be empty".into()),
         (r#"{"id":"a b"}"#, Some("id"), format!("body.id: {id}")),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use sluice::base64::{decode_url, encode_url};
 use sluice::keys::{Claims, Role, SecretError, Signer, TokenError, TOKEN_PREFIX};
 use sluice::limits::Limits;
+use sluice::tools::ToolLists;
 
 use super::NOW;
 use crate::generate::{of_characters, text};
@@ -21,6 +22,7 @@ pub fn claims(id: &str) -> Claims {
         id: id.to_owned(),
         role: Role::User,
         models: None,
+        tools: None,
         exp: NOW.as_secs() + 60,
         iat: NOW.as_secs(),
         limits: Limits::default(),
@@ -32,6 +34,7 @@ fn all_claims() -> Claims {
     Claims {
         role: Role::Admin,
         models: Some(vec!["gpt-*".to_owned(), "é\"".to_owned()]),
+        tools: Some(ToolLists { allow: Some(vec![]), deny: vec!["mcp*".to_owned()] }),
         limits: Limits { requests_per_minute: Some(7), ..Limits::default() },
         labels: [("team".to_owned(), "x y".to_owned())].into(),
         ..claims("alice@example.com")

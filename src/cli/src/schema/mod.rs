@@ -95,9 +95,13 @@ fn definitions() -> Value {
         "env": object(&["env"], |_| text("the name of a variable in Envoy's environment"), &["env"]),
         "credential": object(&["env", "header"], credential, &["env"]),
         "limits": fields(&LIMIT_FIELDS, limit),
+        "tools": fields(&["allow", "deny"], |name| match name {
+            "allow" => texts("the tools that may be offered; default: all"),
+            _ => texts("the tools that may not, even if they are in `allow`"),
+        }),
         "label_limit": object(LABEL_LIMIT_FIELDS, |name| if name == "limits" { reference(name) } else { text("of the callers") }, LABEL_LIMIT_FIELDS),
-        "key": object(&["id", "hash", "role", "models", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
-        "user": object(&["name", "hash", "role", "models", "labels", "limits", "issued"], caller, &["name", "hash"]),
+        "key": object(&["id", "hash", "role", "models", "tools", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
+        "user": object(&["name", "hash", "role", "models", "tools", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),
         "model": object(MODEL_FIELDS, model, &["name", "targets"]),
         "path": object(PATH_FIELDS, path, &["path", "upstream"]),
@@ -125,6 +129,7 @@ fn top(name: &str) -> Value {
             _ => text("an id"),
         }, &["id"])]}})
         }
+        "tools" => reference("tools"),
         "limits" => reference("limits"),
         "label_limits" => list("label_limit", "limits of all callers with a label of this value together"),
         "shared" => object(SHARED_FIELDS, shared, &["cluster"]),
@@ -202,6 +207,7 @@ fn caller(name: &str) -> Value {
         "role" => text("user (the default), admin, or one of `roles`"),
         "models" => texts("as clients write them, prefixes like gpt-* too; default: all"),
         "labels" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        "tools" => reference("tools"),
         "limits" => reference("limits"),
         _ => reference("date"),
     }
