@@ -3,6 +3,14 @@
 PYTHON ?= python3
 CARGO ?= cargo
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# Python's bytecode, so that the end-to-end tests' processes need not compile their modules again.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/target/pycache
+unexport PYTHONDONTWRITEBYTECODE
+# In a clean clone, nothing is prepared for a next compilation or for a debugger: that is a third of the work.
+ifeq ($(wildcard target/debug/incremental/*),)
+export CARGO_INCREMENTAL ?= 0
+export CARGO_PROFILE_DEV_DEBUG ?= 0
+endif
 
 # What is tested natively. Builds that select the same packages share their libraries: others resolve features anew.
 NATIVE := -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration

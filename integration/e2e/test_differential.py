@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -37,7 +38,8 @@ def python() -> Path:
 
 def _theirs(python: Path, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = "".join(json.dumps(task) + "\n" for task in tasks)
-    run = subprocess.run([python, DIFFERENTIAL / "theirs.py"], input=lines, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # it asks GitHub for prices, and waits
+    run = subprocess.run([python, DIFFERENTIAL / "theirs.py"], input=lines, stdout=subprocess.PIPE, text=True, check=True, timeout=300, env=env)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 

@@ -15,10 +15,12 @@ import pytest
 import demo
 from child import TOOL, fetch
 from gateway import Gateway, MockModels
+from hosts import Hosts
 from test_short_file import render
 
 FOLDER = Path(__file__).parent / "litellm"
 MASTER = "sk-litellm-master"
+ADDRESSES = "\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\n"
 _UPSTREAM = re.compile(r"^  ([\w-]+): \{provider: (\w+)(.*)\}$", re.M)
 
 
@@ -46,12 +48,25 @@ class Imported:
         return Counter((name, entry["body"]["model"]) for name, entry in entries)
 
 
+def _variables(text: str) -> dict[str, str]:
+    """The variables that a configuration of LiteLLM reads."""
+    return {variable: f"secret-{variable}" for variable in re.findall(r"os\.environ/(\w+)", text)} | {"LITELLM_MASTER_KEY": MASTER}
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    """An Envoy for one after the other; all that `sluice render` makes have the same bootstrap."""
+    usual = 'keys: [{id: a, hash: "sha256:%064d"}]\nupstreams: {a: {url: "http://127.0.0.1:1"}}\nmodels: [{name: a, targets: [a]}]\n' % 0
+    every = "".join(path.read_text() for path in FOLDER.glob("*.yaml"))
+    with Hosts(render(usual + ADDRESSES), _variables(every)) as hosts:
+        yield hosts
+
+
 @contextlib.contextmanager
-def imported(name: str) -> Iterator[Imported]:
+def imported(name: str, hosts: Hosts) -> Iterator[Imported]:
     """Imports a configuration, checks it, and starts it with servers of its own."""
     text = (FOLDER / f"{name}.yaml").read_text()
-    variables = {variable: f"secret-{variable}" for variable in re.findall(r"os\.environ/(\w+)", text)}
-    variables["LITELLM_MASTER_KEY"] = MASTER
+    variables = _variables(text)
     run = subprocess.run([TOOL, "import", "litellm", "-"], input=text, capture_output=True, text=True, timeout=30, env=variables)
     assert run.returncode == 0 and "secret-" not in run.stdout and MASTER not in run.stdout, run.stderr
     checked = subprocess.run([TOOL, "check", "-"], input=run.stdout, capture_output=True, text=True, timeout=30, env=variables)
@@ -67,11 +82,12 @@ def imported(name: str) -> Iterator[Imported]:
         path = "" if provider == "ollama" else "/v1"
         return f'  {upstream}: {{provider: {provider}, url: "http://127.0.0.1:{servers[upstream].port}{path}"{rest}}}'
 
-    short = _UPSTREAM.sub(here, run.stdout) + "\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\n"
+    short = _UPSTREAM.sub(here, run.stdout) + ADDRESSES
     with contextlib.ExitStack() as started:
         for server in servers.values():
             started.enter_context(server)
-        gateway = started.enter_context(Gateway(render(short), env=variables))
+        gateway = started.enter_context(hosts.gateway(render(short)))
+        assert gateway, "its bootstrap is another one"
         yield Imported(servers, gateway, run.stderr)
 
 
@@ -184,7 +200,7 @@ CASES: dict[str, Callable[[Imported], None]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_imported(name: str) -> None:
-    with imported(name) as it:
+def test_imported(name: str, hosts: Hosts) -> None:
+    with imported(name, hosts) as it:
         CASES[name](it)
     assert sorted(CASES) == sorted(path.stem for path in FOLDER.glob("*.yaml"))

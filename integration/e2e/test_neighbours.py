@@ -84,6 +84,8 @@ def test_invented_names_do_not_hide_other_keys(shared_world: World, request: pyt
     # the totals: every other key, every model, every team
     keys = {key: sum(count for (each, _), count in want.items() if each == key) for key, _ in want}
     eventually(lambda: {key: row["requests"] for key, row in _rows(world, "key").items() if key in keys}, keys)
+    invented = lambda: [row["requests"] for name, row in _rows(world, "model").items() if name == "other" or "invented" in name]  # noqa: E731
+    eventually(lambda: sum(invented()), INVENTED)
     models = {name: sum(count for (_, each), count in want.items() if each == name) for name in names}
     rows = _rows(world, "model")
     assert {name: rows[name]["requests"] for name in names} == models
