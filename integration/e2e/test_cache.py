@@ -28,7 +28,7 @@ def _cached(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator
     targets = [{"upstream": "mock-a", "model": "gpt-4o-mock-a"}]
     changed.models.append({"name": "cached", "targets": targets, "cache": {"time": "10m"}})
     changed.models.append({"name": "shared", "targets": targets, "cache": {"scope": "all", "always": True, "wait": "1s"}})
-    with open_world(changed.text(), own=True) as world:
+    with open_world(changed.text()) as world:
         yield world
 
 

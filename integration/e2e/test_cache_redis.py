@@ -52,7 +52,7 @@ def stored(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[
         targets = [{"upstream": "mock-a", "model": "gpt-4o-mock-a"}]
         store = {"redis": {"cluster": "webdis", "timeout": "500ms"}}
         changed.models.append({"name": "stored", "targets": targets, "cache": {"max_entry": "1MiB", "store": store}})
-        worlds = [running.enter_context(open_world(changed.text(), own=True)) for _ in range(2)]
+        worlds = [running.enter_context(open_world(changed.text())) for _ in range(2)]
         yield Stored((worlds[0], worlds[1]), redis, webdis)
 
 

@@ -95,7 +95,7 @@ def _similar(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
         changed.add_cluster("vectors", vectors.address)
         _add(changed, "similar", "vectors", THRESHOLD)
         _add(changed, "few", "vectors", THRESHOLD, max_entries=2, max_text="20B")
-        with open_world(changed.text(), own=True) as world:
+        with open_world(changed.text()) as world:
             yield world, vectors
 
 

@@ -150,7 +150,7 @@ def test_added_time(shared: Counted, open_world: OpenWorld, settings: Callable[[
     """What the question to the service adds to a request; a key without limits asks nothing."""
     changed = settings()
     wide = fleet.add_key(changed, "wide", {"requests_per_minute": 1_000_000})
-    with open_world(changed.text(), own=True) as alone:
+    with open_world(changed.text()) as alone:
         world = shared.both.worlds[0]
         world.reset()
         ways = {

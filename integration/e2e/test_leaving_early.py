@@ -127,7 +127,7 @@ def early_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
         changed.add_cluster("talker", talker.address)
         changed.upstreams["talker"] = {"dialects": ["openai", "anthropic", "gemini"], "forward_headers": ["x-model"]}
         changed.models.append({"name": "early-*", "price": PRICE, "targets": [{"upstream": "talker"}]})
-        with open_world(changed.text(), own=True) as world:  # its own Envoy, because the test reads the access log
+        with open_world(changed.text()) as world:
             yield world
 
 

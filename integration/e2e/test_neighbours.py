@@ -52,7 +52,7 @@ def shared_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
             changed.add_cluster(name, server.address)
             changed.upstreams[name] = {"ejection": NEVER_EJECTED_ALONE}
             changed.models.append({"name": f"{name}-*", "targets": [{"upstream": name}], "price": PRICE})
-        with open_world(changed.text(), servers, own=True) as world:  # its own Envoy, because its stats are counted
+        with open_world(changed.text(), servers) as world:
             yield world
 
 
