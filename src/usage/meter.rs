@@ -76,7 +76,7 @@ impl Meter {
     /// A meter for an answer. `strip` removes the chunk that only has usage, for a client that did not request it.
     ///
     /// ```
-    /// use sluice::usage::{Framing, Meter, Pass, Source};
+    /// use sluice::usage::{Framing, Meter, Pass, UsageSource};
     ///
     /// let mut meter = Meter::new(Framing::Sse, true);
     /// let usage = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n";
@@ -123,7 +123,7 @@ impl Meter {
     /// read.
     ///
     /// ```
-    /// use sluice::usage::{Framing, Meter, Source};
+    /// use sluice::usage::{Framing, Meter, UsageSource};
     ///
     /// let mut meter = Meter::new(Framing::Json, false);
     /// meter.leave_room(0);
@@ -364,7 +364,7 @@ impl Meter {
     /// Stops reading: the next bytes are unavailable. Returns the held bytes, which must pass before them.
     ///
     /// ```
-    /// use sluice::usage::{Framing, Meter, Pass, Source};
+    /// use sluice::usage::{Framing, Meter, Pass, UsageSource};
     ///
     /// let mut meter = Meter::new(Framing::Sse, true);
     /// meter.chunk(b"data: {\"choices\":[]", false);
