@@ -154,7 +154,8 @@ def _services(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterat
         classification = {"api": "text_classification", "timeout": PATIENCE, "thresholds": {"MALICIOUS": 0.5}}
         limits = {"batch_size": BATCH, "pieces": {"characters": LONGEST, "overlap": 30}}
         labels = ["BENIGN", "MALICIOUS"]
-        generic = {"api": "generic_guardrail_api", "timeout": PATIENCE, "credential": {"env": "MOCK_A_KEY"}}
+        generic: dict[str, Any] = {"api": "generic_guardrail_api", "timeout": PATIENCE, "credential": {"env": "MOCK_A_KEY"}}
+        generic["additional_provider_specific_params"] = {"policy": "strict", "level": 2}
         checks = [
             check("tei", "tei", server="tei", models=["tei"], **classification, **limits),
             check("unlimited", "tei", server="tei", models=["unlimited"], **classification),
@@ -227,6 +228,7 @@ def test_guardrail_masks(services: Services) -> None:
     assert services.sent() == 'it is [SECRET], "[SECRET]"\nindeed'
     (asked,) = services.guardrail.asked
     assert asked.body["input_type"] == "request" and asked.body["request_data"] == {}
+    assert asked.body["additional_provider_specific_params"] == {"policy": "strict", "level": 2}
     assert asked.headers["x-api-key"] and "authorization" not in asked.headers
 
 

@@ -13,9 +13,10 @@ import pytest
 from callers import see_variables
 from conftest import OpenWorld
 from settings import Settings
+from sockets import bearer, refused
 from world import ADMIN, BEARER, World
 
-READER, ALL = "sk-tools-reader", "sk-tools-all"
+READER, ALL, NAMED = "sk-tools-reader", "sk-tools-all", "sk-tools-named"
 FUNCTION = {"type": "object", "properties": {}}
 
 
@@ -84,7 +85,9 @@ def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[
     auth["virtual_keys"] = {"secrets": [{"env": "KEY_SECRET"}]}
     auth["keys"].append(_key("reader", READER, tools={"allow": ["get_*"], "deny": ["get_secret"]}))
     auth["keys"].append(_key("all", ALL))
+    auth["keys"].append(_key("named", NAMED, models=["gpt-4o", "/v1/threads*"], tools={"allow": []}))
     auth["tools"] = {"deny": ["mcp*"]}
+    changed.values("router")["paths"] = [{"path": "/v1/threads*", "upstream": "mock-a"}]
     with open_world(changed.text()) as world:
         yield world
 
@@ -149,6 +152,17 @@ def test_hidden(world: World, tools: str) -> None:
     response = send(world, ("/v1/chat/completions", body.encode()))
     assert (response.status_code, response.json()["error"]["code"]) == (403, "tool_not_allowed")
     assert not world.entries()
+
+
+def test_unread(world: World) -> None:
+    """What nobody reads is refused, unless the key's `models` name the path. (The mock does not know the path.)"""
+    runs = ("/v1/threads/runs", {"tools": [{"type": "code_interpreter"}]})
+    response = send(world, runs)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "tools_unchecked")
+    assert send(world, runs, NAMED).status_code == 404
+    assert world.send(path="/v1/threads/1", method="GET", headers=bearer(READER)).status_code == 404
+    for key in (READER, ALL):
+        assert refused(world, headers=bearer(key)) == (403, "tools_unchecked")
 
 
 def test_twice(world: World) -> None:

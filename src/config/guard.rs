@@ -53,6 +53,9 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest name of a check or an entity.
 const MAX_NAME: usize = 64;
+/// The parameters of a service for the generic guardrail API, as LiteLLM names them, and how long they may be as JSON.
+const PARAMS: &str = "additional_provider_specific_params";
+const MAX_PARAMS: usize = 4096;
 /// The longest regular expression.
 const MAX_REGEX: usize = 1000;
 /// The limits of one check's text, in bytes.
@@ -100,7 +103,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
         ApiKind::Presidio => &["language", "entities", "score_threshold"],
         ApiKind::ChatClassifier => &["model"],
         ApiKind::TextClassification => classification::FIELDS,
-        ApiKind::GenericGuardrail => &[],
+        ApiKind::GenericGuardrail => &[PARAMS],
         ApiKind::Patterns => &["entities", "custom"],
     };
     let of_service: &[&str] = if kind == ApiKind::Patterns { &[] } else { service::FIELDS };
@@ -120,7 +123,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
         ApiKind::TextClassification => {
             by_service(&fields, Api::TextClassification(classification::read(&fields)?), environment)?
         }
-        ApiKind::GenericGuardrail => by_service(&fields, Api::GenericGuardrail, environment)?,
+        ApiKind::GenericGuardrail => by_service(&fields, Api::GenericGuardrail(params(&fields)?), environment)?,
         ApiKind::Patterns => Backend::Patterns(local(&fields)?),
     };
     let phases = phases(&fields)?;
@@ -151,6 +154,19 @@ fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
 fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Result<Backend, ConfigError> {
     let service = service::read(fields, api.path(), TIMEOUT, environment)?;
     Ok(Backend::Service(api, service))
+}
+
+/// What a service for the generic guardrail API gets with every call, as JSON.
+fn params(fields: &Object<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(node) = fields.get(PARAMS) else {
+        return Ok(None);
+    };
+    node.any_object()?;
+    let params = String::from_utf8_lossy(&node.to_json()).into_owned();
+    match params.len() > MAX_PARAMS {
+        true => Err(node.error(format!("must be at most {MAX_PARAMS} bytes: each call has them"))),
+        false => Ok(Some(params)),
+    }
 }
 
 /// One threshold for every category, or one for each.

@@ -96,9 +96,8 @@ impl Reader<'_> {
             Some("input") => {
                 let mut index = 0;
                 scanner.array(|scanner| {
-                    let path = format!("input[{index}]");
                     index += 1;
-                    self.within(&path, scanner)
+                    self.item(index - 1, scanner)
                 })?;
                 Ok(())
             }
@@ -107,10 +106,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The `tools` of an object.
-    fn within(&mut self, path: &str, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    /// The `tools` of an item of the input.
+    fn item(&mut self, index: usize, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match member(&key, &TOOLS) {
-            Some(_) => self.tools(&format!("{path}.tools"), 0, scanner),
+            Some(_) => self.tools(&format!("input[{index}].tools"), 0, scanner),
             None => scanner.value().map(drop),
         })?;
         Ok(())

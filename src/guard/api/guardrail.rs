@@ -26,13 +26,16 @@ enum Action {
     GuardrailIntervened,
 }
 
-/// `phase`: `request` or `response`. The fields without a value are those that LiteLLM writes as well.
-pub(super) fn body(phase: &str, texts: &[&str]) -> String {
+/// `phase`: `request` or `response`; `params`: a JSON object. The fields without a value are those that LiteLLM writes as
+/// well.
+pub(super) fn body(phase: &str, params: &str, texts: &[&str]) -> String {
     let mut out = format!(r#"{{"input_type":"{phase}","texts":"#);
     write_texts(&mut out, texts);
     out.push_str(
-        r#","request_data":{},"litellm_call_id":null,"litellm_trace_id":null,"structured_messages":null,"images":null,"tools":null,"tool_calls":null,"request_headers":null,"litellm_version":null,"additional_provider_specific_params":{},"model":null}"#,
+        r#","request_data":{},"litellm_call_id":null,"litellm_trace_id":null,"structured_messages":null,"images":null,"tools":null,"tool_calls":null,"request_headers":null,"litellm_version":null,"additional_provider_specific_params":"#,
     );
+    out.push_str(params);
+    out.push_str(r#","model":null}"#);
     out
 }
 

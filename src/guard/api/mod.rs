@@ -43,8 +43,8 @@ pub enum Api {
     ChatClassifier(String),
     /// A server of a model that gives each text scores for labels.
     TextClassification(TextClassification),
-    /// LiteLLM's generic guardrail API.
-    GenericGuardrail,
+    /// LiteLLM's generic guardrail API, with the service's own parameters: a JSON object.
+    GenericGuardrail(Option<String>),
 }
 
 impl Api {
@@ -55,7 +55,7 @@ impl Api {
             Api::Presidio(_) => "/analyze",
             Api::ChatClassifier(_) => "/v1/chat/completions",
             Api::TextClassification(classification) => classification.path(),
-            Api::GenericGuardrail => "/beta/litellm_basic_guardrail_api",
+            Api::GenericGuardrail(_) => "/beta/litellm_basic_guardrail_api",
         }
     }
 
@@ -64,7 +64,7 @@ impl Api {
         match self {
             Api::ChatClassifier(_) => 1,
             Api::TextClassification(classification) => classification.batch_size,
-            Api::Moderations(_) | Api::Presidio(_) | Api::GenericGuardrail => usize::MAX,
+            Api::Moderations(_) | Api::Presidio(_) | Api::GenericGuardrail(_) => usize::MAX,
         }
     }
 
@@ -72,7 +72,7 @@ impl Api {
     pub fn pieces(&self) -> Option<Pieces> {
         match self {
             Api::TextClassification(classification) => Some(classification.pieces),
-            Api::Moderations(_) | Api::Presidio(_) | Api::ChatClassifier(_) | Api::GenericGuardrail => None,
+            Api::Moderations(_) | Api::Presidio(_) | Api::ChatClassifier(_) | Api::GenericGuardrail(_) => None,
         }
     }
 
@@ -80,7 +80,7 @@ impl Api {
     pub fn reads_each(&self) -> bool {
         match self {
             Api::Moderations(_) | Api::Presidio(_) | Api::ChatClassifier(_) | Api::TextClassification(_) => true,
-            Api::GenericGuardrail => false,
+            Api::GenericGuardrail(_) => false,
         }
     }
 }
@@ -238,10 +238,10 @@ pub fn callout(api: &Api, service: &Service, phase: &str, texts: &[&str]) -> Cal
         Api::Presidio(presidio) => presidio.body(texts),
         Api::ChatClassifier(model) => chat::body(model, texts),
         Api::TextClassification(classification) => classification.body(texts),
-        Api::GenericGuardrail => guardrail::body(phase, texts),
+        Api::GenericGuardrail(params) => guardrail::body(phase, params.as_deref().unwrap_or("{}"), texts),
     };
     match api {
-        Api::GenericGuardrail => service.post_with_api_key(&service.path, body),
+        Api::GenericGuardrail(_) => service.post_with_api_key(&service.path, body),
         _ => service.post(&service.path, body),
     }
 }
@@ -262,7 +262,7 @@ pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Readi
         Api::Presidio(presidio) => presidio.read(texts, body),
         Api::ChatClassifier(_) => chat::read(body).map(|reading| vec![reading]),
         Api::TextClassification(classification) => classification.read(body),
-        Api::GenericGuardrail => guardrail::read(texts, body),
+        Api::GenericGuardrail(_) => guardrail::read(texts, body),
     }?;
     if readings.len() != texts.len() {
         return Err(Failure::Shape);

@@ -75,8 +75,11 @@ enum Stage {
 }
 
 impl Merged {
-    /// From each check's findings.
-    pub fn new(lists: Vec<PassageRewrite>) -> Self {
+    /// From each check's findings in this text.
+    pub fn new(mut lists: Vec<PassageRewrite>, text: &str) -> Self {
+        if lists.len() > 1 && lists.iter().any(replaces) {
+            lists = (0..lists.len()).filter_map(|index| without_values(&lists, index, text)).collect();
+        }
         let stage = if lists.len() == 1 { Stage::Single(0) } else { Stage::gather() };
         Merged { lists, stage, order: Vec::new() }
     }
@@ -177,6 +180,33 @@ impl Merged {
         let FindingRef { list, index, writing } = self.order.get(index)?;
         Some((self.lists.get(*list)?.findings().get(*index)?, *writing))
     }
+}
+
+/// The most work to look for values in services' texts, in bytes.
+const MAX_SEARCHED: usize = 16 << 20;
+
+/// Whether a service wants its own text in some places.
+fn replaces(list: &PassageRewrite) -> bool {
+    list.findings().iter().any(|finding| finding.replacement.is_some())
+}
+
+/// A list without the texts in which a service repeats what another check has found: the service got it, and may have moved
+/// it.
+fn without_values(lists: &[PassageRewrite], index: usize, text: &str) -> Option<PassageRewrite> {
+    let list = lists.get(index)?;
+    if !replaces(list) {
+        return Some(list.clone());
+    }
+    let others = lists.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, list)| list.findings());
+    let values: Vec<&str> = others.filter_map(|finding| text.get(finding.span.clone())).collect();
+    let length: usize = list.findings().iter().filter_map(|finding| finding.replacement.as_deref()).map(str::len).sum();
+    let is_too_much = length.saturating_mul(values.len()) > MAX_SEARCHED;
+    let repeats = |new: &str| is_too_much || values.iter().any(|value| !value.is_empty() && new.contains(value));
+    let findings = list.findings().iter().map(|finding| Finding {
+        replacement: finding.replacement.clone().filter(|new| !repeats(new)),
+        ..finding.clone()
+    });
+    Some(PassageRewrite::new(findings.collect(), list.mode()))
 }
 
 impl Stage {

@@ -27,7 +27,7 @@ pub fn replacements(
     rewrites: &[PassageRewrite],
     vault: &mut Vault,
 ) -> Result<Vec<Replacement>, VaultError> {
-    let mut merged = Merged::new(rewrites.to_vec());
+    let mut merged = Merged::new(rewrites.to_vec(), text);
     while !merged.step(&mut Work::new(usize::MAX)) {}
     let mut replacements = Vec::new();
     for (finding, writing) in (0..).map_while(|index| merged.get(index)) {

@@ -54,7 +54,7 @@ impl TextRewriting {
             Some(vault) => Back::Text(vault.restorer()),
         };
         TextRewriting {
-            merged: Merged::new(rewrites),
+            merged: Merged::new(rewrites, &passage.text),
             locator: Locator::new(Nesting::default(), source),
             spots: Vec::new(),
             copied: 0,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
-use sluice::guard::api::{read, Api, Failure, Reading, Readings};
+use sluice::guard::api::{callout, read, Api, Failure, Reading, Readings};
 use sluice::guard::checks::{
-    CacheLimits, CheckOutcome, CheckPhase, CheckRefusal, CheckRun, CheckSubject, Guard, PassageRewrite, PassageText,
-    ResultCache, RewriteMode,
+    Backend, CacheLimits, CheckOutcome, CheckPhase, CheckRefusal, CheckRun, CheckSubject, Guard, PassageRewrite,
+    PassageText, ResultCache, RewriteMode,
 };
 use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
@@ -23,7 +23,7 @@ use Failure::{Shape, Status};
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
 fn reading(texts: &[&str], body: &str) -> Result<Vec<Reading>, Failure> {
-    read(&Api::GenericGuardrail, texts, 200, body.as_bytes()).map(Readings::into_readings)
+    read(&Api::GenericGuardrail(None), texts, 200, body.as_bytes()).map(Readings::into_readings)
 }
 
 /// The findings in one text that a service changes.
@@ -81,7 +81,7 @@ fn verdicts() {
     for (body, want) in cases {
         assert_eq!(reading(&["a", "b"], body), want, "{body}");
     }
-    assert_eq!(read(&Api::GenericGuardrail, &["a"], 500, b"{}"), Err(Status(500)));
+    assert_eq!(read(&Api::GenericGuardrail(None), &["a"], 500, b"{}"), Err(Status(500)));
     let deep = format!(r#"{{"action":"NONE","x":{}"#, "[".repeat(100_000));
     assert_eq!(reading(&["a"], &deep), Err(Shape));
     let one =
@@ -189,6 +189,25 @@ fn outcomes() {
 }
 
 #[test]
+fn params() {
+    let read = |params: &str| {
+        let check = r#""name":"x","api":"generic_guardrail_api","cluster":"c","phase":["request"],"on_failure":"deny","action":"block""#;
+        let text = format!(r#"{{"checks":[{{{check},"additional_provider_specific_params":{params}}}]}}"#);
+        sluice::config::guard(text.as_bytes(), &|_| None).map_err(|error| error.to_string())
+    };
+    let guard = read(r#"{"policy":"strict","levels":[1,{"a":null}]}"#).unwrap();
+    let Backend::Service(api, service) = &guard.checks[0].backend else { panic!("{guard:?}") };
+    let body: Value = serde_json::from_slice(&callout(api, service, "response", &["a"]).body).unwrap();
+    assert_eq!(body["additional_provider_specific_params"], json!({"policy": "strict", "levels": [1, {"a": null}]}));
+    assert_eq!((&body["input_type"], &body["texts"]), (&json!("response"), &json!(["a"])));
+    for (params, want) in [("[]", "must be an object"), ("\"a\"", "must be an object")] {
+        assert!(read(params).unwrap_err().contains(want), "{params}");
+    }
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(4096));
+    assert!(read(&long).unwrap_err().contains("at most 4096 bytes"));
+}
+
+#[test]
 fn restore_is_refused() {
     let check = r#""name":"x","api":"generic_guardrail_api","cluster":"c","phase":["request"],"on_failure":"deny","action":"restore""#;
     let error = sluice::config::guard(format!(r#"{{"checks":[{{{check}}}]}}"#).as_bytes(), &|_| None).unwrap_err();
@@ -243,6 +262,9 @@ fn another_check_counts_as_well() {
         let over = |_: &str| "we write to jo@example.com again, and so on".to_owned();
         let got = rewritten(&body, over, Some(mode));
         assert!(!got.contains("jo@example"), "{got}");
+        let moved = |_: &str| "jo@example.com please mail today".to_owned();
+        let got = rewritten(&body, moved, Some(mode));
+        assert!(!got.contains("jo@example"), "{got}");
         let added = |text: &str| text.replace("jo@example.com", "(jo@example.com)");
         let got = rewritten(&body, added, Some(mode));
         assert!(!got.contains("jo@example"), "{got}");
@@ -253,7 +275,9 @@ proptest! {
     /// The changes of any text into any other make exactly that.
     #[test]
     fn any_change(text in generate::text(), into in generate::text(), same in generate::text()) {
-        prop_assume!(!text.is_empty());
+        if text.is_empty() {
+            return Ok(());
+        }
         let (text, into) = (format!("{same}{text}{same}"), format!("{same}{into}{same}"));
         let found = changed(&text, &into);
         for finding in &found {
@@ -272,7 +296,9 @@ proptest! {
     /// An answer that is changed in any way stays JSON, and has the text.
     #[test]
     fn any_answer(text in generate::text(), into in generate::text()) {
-        prop_assume!(!text.trim().is_empty());
+        if text.trim().is_empty() {
+            return Ok(());
+        }
         let body = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}).to_string();
         let found = answer_passages(body.as_bytes()).unwrap();
         let lists: Vec<Vec<PassageRewrite>> = found

@@ -32,7 +32,7 @@ fn changes(text: &str, into: &str) {
         r#"{{"action":"GUARDRAIL_INTERVENED","texts":[{}]}}"#,
         serde_json::to_string(into).expect("a text can be written")
     );
-    let readings = read(&Api::GenericGuardrail, &[text], 200, answer.as_bytes());
+    let readings = read(&Api::GenericGuardrail(None), &[text], 200, answer.as_bytes());
     let Some(reading) = readings.as_ref().ok().and_then(|readings| readings.readings().first()) else {
         return; // it is too long
     };
@@ -62,6 +62,6 @@ fn api(kind: u8) -> Api {
         3 => Api::ChatClassifier("m".to_owned()),
         4 => classification(ClassificationServer::Tei),
         5 => classification(ClassificationServer::Vllm { model: None, labels: vec!["B".to_owned(), "M".to_owned()] }),
-        _ => Api::GenericGuardrail,
+        _ => Api::GenericGuardrail(None),
     }
 }

@@ -98,6 +98,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("model.cache.tools", "also requests with tools, or with their results; default false"),
     ("model.cache.wait", "how long equal requests wait for the first; default 30s, false: not at all"),
     ("check.action", "what a finding leads to"),
+    (
+        "check.additional_provider_specific_params",
+        "what a service for `generic_guardrail_api` gets with every call, as it defines it",
+    ),
     ("check.api", "what searches the texts: a service's API, or `patterns`, which needs none"),
     ("check.authority", "the `host` header that the service gets; default: the cluster's name"),
     ("check.batch_size", "the texts in one call of `text_classification`; default 32"),

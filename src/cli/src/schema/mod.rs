@@ -86,6 +86,7 @@ fn definitions() -> Value {
         "labels",
         "batch_size",
         "pieces",
+        "additional_provider_specific_params",
         "custom",
     ];
     json!({
@@ -334,6 +335,7 @@ fn check(name: &str) -> Value {
         "labels" => texts("such as BENIGN"),
         "batch_size" => whole(1, 1000),
         "pieces" => guard::pieces(),
+        "additional_provider_specific_params" => json!({"type": "object"}),
         "phase" => list(&["request", "response"]),
         "roles" => list(&["system", "user", "assistant", "tool"]),
         "action" => one_of(["block", "mask", "restore", "flag"]),
