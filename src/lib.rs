@@ -18,6 +18,7 @@
 pub mod base64;
 pub mod cache;
 pub mod callout;
+pub mod chat_model;
 pub mod codec;
 pub mod config;
 pub mod connect_failure;

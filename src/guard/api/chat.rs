@@ -1,10 +1,8 @@
 //! Chat models that answer like Llama Guard: `safe`, or `unsafe` and a line with the hazards
 //! (<https://www.llama.com/docs/model-cards-and-prompt-formats/llama-guard-3/>).
 
-use serde::Deserialize;
-
-use super::{parse, Failure, Reading};
-use crate::json::write_string;
+use super::{Failure, Reading};
+use crate::chat_model;
 
 /// The hazards `S1` to `S14` of MLCommons' taxonomy, as Llama Guard numbers them.
 const HAZARDS: [&str; 14] = [
@@ -24,41 +22,15 @@ const HAZARDS: [&str; 14] = [
     "code_interpreter_abuse",
 ];
 
-#[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: String,
-}
-
+/// The request for a reading of these texts.
 pub(super) fn body(model: &str, texts: &[&str]) -> String {
-    let mut out = String::from(r#"{"model":"#);
-    write_string(&mut out, model);
-    out.push_str(r#","messages":["#);
-    for (index, text) in texts.iter().enumerate() {
-        out.push_str(if index > 0 { "," } else { "" });
-        out.push_str(r#"{"role":"user","content":"#);
-        write_string(&mut out, text);
-        out.push('}');
-    }
-    out.push_str(r#"],"temperature":0,"max_tokens":20}"#);
-    out
+    let messages: Vec<(&str, &str)> = texts.iter().map(|text| ("user", *text)).collect();
+    chat_model::body(model, &messages)
 }
 
 pub(super) fn read(body: &[u8]) -> Result<Reading, Failure> {
-    let completion: Completion = parse(body)?;
-    let [choice] = completion.choices.as_slice() else {
-        return Err(Failure::Shape);
-    };
-    let mut lines = choice.message.content.trim().lines().map(str::trim);
+    let said = chat_model::said(body).ok_or(Failure::Shape)?;
+    let mut lines = said.trim().lines().map(str::trim);
     match (lines.next(), lines.next(), lines.next()) {
         (Some("safe"), None, _) => Ok(Reading::Clean),
         // it is unsafe, whatever the stop reason

@@ -24,6 +24,7 @@ pub use presidio::Presidio;
 
 use super::Finding;
 use crate::callout::{Callout, Service};
+use crate::chat_model;
 use crate::label::Label;
 
 /// The longest answer that is read, in bytes.
@@ -53,7 +54,7 @@ impl Api {
         match self {
             Api::Moderations(_) => "/v1/moderations",
             Api::Presidio(_) => "/analyze",
-            Api::ChatClassifier(_) => "/v1/chat/completions",
+            Api::ChatClassifier(_) => chat_model::PATH,
             Api::TextClassification(classification) => classification.path(),
             Api::GenericGuardrail(_) => "/beta/litellm_basic_guardrail_api",
         }
