@@ -100,6 +100,8 @@ pub struct Exchange {
     texts: Option<Box<TextWork>>,
     /// The prompt of the library that it uses.
     prompt: Option<Box<str>>,
+    /// Whether it has been read as its model's configuration wants it.
+    is_prepared: bool,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay
@@ -138,6 +140,12 @@ impl Exchange {
     /// A new exchange.
     pub fn new(identity: Option<Rc<Identity>>, original: Original) -> Self {
         Exchange { identity, original, ..Exchange::default() }
+    }
+
+    /// Takes in a request that has been read as its model's configuration wants it.
+    pub fn prepared(&mut self, parsed: ParsedRequest, body: Vec<u8>) {
+        self.is_prepared = true;
+        self.read_written(parsed, body);
     }
 
     /// Takes in what the body says, and the body.
@@ -199,8 +207,7 @@ impl Exchange {
             return Ok(());
         }
         let parsed = parsed.changed(changes, &body)?;
-        self.original.length = self.original.length.map(|_| body.len());
-        self.read(parsed, body);
+        self.read_written(parsed, body);
         Ok(())
     }
 

@@ -198,9 +198,16 @@ fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {
     }
 }
 
+/// Whether a request was refused because it names no model.
+pub fn is_without_model(error: &ApiError) -> bool {
+    error.code == MISSING && error.param == Some("model")
+}
+
+const MISSING: &str = "missing_required_parameter";
+
 fn missing_model() -> ApiError {
     let message = "`model` is missing: name the model to use.";
-    ApiError::bad_request("missing_required_parameter", Some("model"), message)
+    ApiError::bad_request(MISSING, Some("model"), message)
 }
 
 /// If the path names the model, the body must have the same name: Gemini's clients repeat it, and a server may read

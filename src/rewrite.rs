@@ -37,6 +37,13 @@ pub struct BodyRewrite {
 }
 
 impl BodyRewrite {
+    /// Rewrites a body of this length by replacing ranges that do not overlap, in any order.
+    pub(crate) fn of(changes: Vec<(Range<usize>, String)>, length: usize) -> Self {
+        let mut splices: Vec<Splice> = changes.into_iter().map(|(range, text)| Splice { range, text }).collect();
+        by_number(&mut splices, |splice| splice.range.start);
+        BodyRewrite { splices, length, passed: 0 }
+    }
+
     /// Plans the rewrite of a body for a target: `model` is the target's name for the model, and `include_usage` is set
     /// if a stream would otherwise report no tokens.
     ///

@@ -280,6 +280,10 @@ pub mod stats {
 
     /// Calls of the semantic cache that failed: for vectors, and to their database.
     pub const CACHE_SEMANTIC_FAILURES: &str = "llm_cache_semantic_failures_total";
+    /// Requests that are not what their API takes, by the field with the first problem.
+    pub fn invalid_requests(model: &str, field: &str) -> String {
+        format!("llm_invalid_requests_total;model={};type={field}", Label(model))
+    }
 
     /// Calls to the cache's Redis that failed.
     pub const CACHE_STORE_FAILURES: &str = "llm_cache_store_failures_total";

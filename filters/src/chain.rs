@@ -9,9 +9,9 @@ use std::rc::{Rc, Weak};
 use hashbrown::HashMap;
 use sluice::config::{ConfigError, Joined};
 
+use crate::chain_router;
 use crate::filter::Filter;
 use crate::host;
-use crate::paths;
 use crate::reentrancy;
 use crate::registry::{self, SharedExchange};
 use crate::texts::Reshaping;
@@ -82,7 +82,7 @@ impl Chain {
 
 impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
-        paths::begin_chain();
+        chain_router::begin_chain();
         if !self.is_complete() {
             registry::split_filters();
         }

@@ -1,5 +1,6 @@
 //! Receives a request: the first of `auth` and `router` reads the headers and the body, and opens the exchange.
 
+mod model;
 mod permitted;
 mod written;
 
@@ -12,8 +13,9 @@ use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
 use sluice::multipart::FormScanner;
-use sluice::parsed_request::{self, ParsedRequest};
-use sluice::prompts::{expand, refers, Expanded, Kind, Library};
+use sluice::parsed_request::ParsedRequest;
+use sluice::prompts::{Kind, Library};
+use sluice::routing::Table;
 use sluice::tools::ToolLists;
 use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
 use sluice::wire_names::TEXT_HEADER;
@@ -277,11 +279,17 @@ impl Incoming {
         &self.exchange
     }
 
-    /// Reads the body, once all of it is there, and leaves the parsed request, or the command, in the exchange.
+    /// Reads the body, once all of it is there, and leaves the parsed request, or the command, in the exchange. `table`: the
+    /// models, if they are known here; else `elsewhere` has the default model.
     ///
     /// # Errors
     /// The body is not what the endpoint takes.
-    pub fn body(&mut self, size: usize) -> Result<&SharedExchange, ApiError> {
+    pub fn body(
+        &mut self,
+        size: usize,
+        table: Option<&Table>,
+        elsewhere: impl FnOnce() -> Option<String>,
+    ) -> Result<&SharedExchange, ApiError> {
         let is_form = matches!(self.call, RequestKind::Form { .. });
         let body = match size {
             _ if is_form => Vec::new(), // it has been read while it arrived
@@ -291,28 +299,16 @@ impl Incoming {
         if let (RequestKind::Texts { kind, is_part }, Some(library)) = (&self.call, self.library.clone()) {
             return self.texts(*kind, *is_part, &library, &body);
         }
+        if let RequestKind::Model(endpoint, path_model) = &mut self.call {
+            let named = (*endpoint, path_model.take());
+            match table.filter(|table| table.prepares_requests()) {
+                Some(table) => self.prepare(named, body, table)?,
+                None => self.model(named, body, elsewhere)?,
+            }
+            return Ok(&self.exchange);
+        }
         let mut exchange = self.exchange.borrow_mut();
         match &mut self.call {
-            RequestKind::Model(endpoint, path_model) => {
-                let endpoint = *endpoint;
-                let parsed = parsed_request::read(endpoint, path_model.take(), &body)?;
-                permitted::tools(exchange.identity(), self.tools.as_deref(), endpoint, &body)?;
-                if let (Some(place), Some(library), true) = (&parsed.layout.reference, &self.library, refers(endpoint))
-                {
-                    if let Some(Expanded { body, name }) = expand(library, endpoint, &body, place.clone())? {
-                        exchange.uses_prompt(&name);
-                        drop(exchange);
-                        let parsed = parsed_request::read(endpoint, None, &body)?;
-                        self.write(parsed, body)?;
-                        return Ok(&self.exchange);
-                    }
-                }
-                let spare = body.len() <= MAX_KEPT_BODY && budget::room(Purpose::Kept) == 0;
-                exchange.read(parsed, body);
-                if spare {
-                    exchange.spare_body();
-                }
-            }
             RequestKind::Form { endpoint, scanner, .. } => {
                 let form = std::mem::take(&mut **scanner).finish()?;
                 exchange.read(ParsedRequest::of_form(*endpoint, form)?, body);
@@ -328,7 +324,9 @@ impl Incoming {
             }
             RequestKind::Socket(model) => exchange.read(ParsedRequest::of_socket(std::mem::take(model)), body),
             RequestKind::Command(command) => exchange.commanded(command.clone(), body),
-            RequestKind::Texts { .. } => return Err(ApiError::internal("There is no prompt library.")),
+            RequestKind::Model(..) | RequestKind::Texts { .. } => {
+                return Err(ApiError::internal("There is no prompt library."));
+            }
         }
         drop(exchange);
         Ok(&self.exchange)

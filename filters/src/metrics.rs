@@ -264,6 +264,17 @@ pub fn count_cache(cached: &Cached) {
     });
 }
 
+/// Counts a request to a model (with its configured name) that is not what its API takes. This is rare, so the counter is
+/// not kept.
+#[cold]
+pub fn count_invalid(model: &str, field: &str) {
+    METRICS.with_borrow_mut(|metrics| {
+        if let Some(counter) = host::define_counter(&stats::invalid_requests(model, field)) {
+            metrics.pending.add(counter, 1);
+        }
+    });
+}
+
 /// Publishes all counts.
 pub fn flush() {
     METRICS.with_borrow_mut(|metrics| metrics.pending.flush());

@@ -12,8 +12,11 @@ pub const MAX_REPLACED: usize = 8 << 20;
 /// takes it: if it is too much, Envoy ends the stream at once.)
 ///
 /// # Errors
-/// Envoy refuses it.
+/// It is too large, or Envoy refuses it.
 pub fn send(body: &[u8], has_length: bool) -> Result<(), ApiError> {
+    if body.len() > MAX_REPLACED {
+        return Err(ApiError::body_too_large());
+    }
     let replaced = host::replace_bytes(Buffer::RequestBody, body)
         && (!has_length || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
     match replaced {

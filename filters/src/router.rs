@@ -3,42 +3,39 @@
 use std::rc::Rc;
 
 use sluice::config;
-use sluice::connect_failure::ConnectFailure;
 use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::Routed;
+use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, DEFAULT_PREFIX};
-use sluice::outcome::Outcome;
-use sluice::routing::{AnswerHeaders, ResponseModel, Table};
-use sluice::wire_names::{
-    ATTEMPTS_HEADER, CACHE_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER,
-};
+use sluice::routing::Table;
+use sluice::wire_names::TOKEN_COUNT_HEADER;
 
 use crate::admission::admit_model;
+use crate::answer_headers;
 use crate::cache::{self, Keeping, Looked, Pending};
+use crate::chain_router;
 use crate::clusters::{self, AllClusters};
 use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::hand_over::hand_over;
-use crate::host::{self, Headers};
 use crate::incoming::Incoming;
-use crate::limits;
-use crate::paths;
 use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply::{self, CommandReply};
+use crate::settings;
 use crate::types::{Action, HttpContext};
 use crate::waiting::{self, QueueGuard};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     let read = |bytes: &[u8]| {
-        let table = config::router(bytes, &|name| std::env::var(name).ok())?;
+        let table = Rc::new(config::router(bytes, &|name| std::env::var(name).ok())?);
         clusters::introduce(table.upstreams());
-        paths::publish(table.paths());
+        chain_router::publish(&table);
         Ok(table)
     };
-    filter::filter(read, |table, context| {
+    filter::filter(read, |table: &Rc<Rc<Table>>, context| {
+        let table = Rc::as_ref(table);
         Some(Box::new(Router { table: table.clone(), context, state: RouterState::Headers, keeping: None }))
     })
 }
@@ -56,7 +53,7 @@ enum RouterState {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Incoming),
-    /// An earlier filter has read the body. The cache needs it, and Envoy delivers it next.
+    /// An earlier filter has read the body. It is needed here as well, and Envoy delivers it next.
     Read(SharedExchange),
     /// The request is refused; its body is read before the client is answered.
     RefusedBody(RefusedBody),
@@ -72,8 +69,20 @@ enum RouterState {
 }
 
 impl Router {
-    /// Admits a request, and looks whether the cache has its answer.
+    /// Reads a request as its model wants it.
     fn admit(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
+        let read = match self.table.prepares_requests() {
+            true => settings::read_late(&exchange, &self.table),
+            false => Ok(()),
+        };
+        match read {
+            Err(error) => self.refuse(&error, &exchange, incoming),
+            Ok(()) => self.admit_model(exchange, incoming),
+        }
+    }
+
+    /// Admits a request, and looks whether the cache has its answer.
+    fn admit_model(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
         let admitted = admit_model(&self.table, &mut exchange.borrow_mut());
         match admitted {
             Err(error) => self.refuse(&error, &exchange, incoming),
@@ -184,7 +193,7 @@ impl Router {
         else {
             return Action::Pause;
         };
-        match incoming.body(size).cloned() {
+        match incoming.body(size, Some(&self.table), || None).cloned() {
             Ok(exchange) => self.go_on(exchange, Some(incoming)),
             Err(error) => {
                 let action = reply::error(&error, incoming.shape());
@@ -209,7 +218,10 @@ impl Router {
 impl HttpContext for Router {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
         if let Some(exchange) = registry::current() {
-            if !end && cache::needs_body(&exchange.borrow(), &self.table) {
+            let needs_body = |exchange: &Exchange| {
+                cache::needs_body(exchange, &self.table) || settings::needs_body(exchange, &self.table)
+            };
+            if !end && needs_body(&exchange.borrow()) {
                 self.state = RouterState::Read(exchange);
                 return Action::Pause;
             }
@@ -310,38 +322,7 @@ impl HttpContext for Router {
                 return Action::Continue;
             }
         };
-        record_unroutable(exchange);
-        let exchange = exchange.borrow();
-        if own {
-            limits::write_headers(&exchange);
-        }
-        if exchange.is_retry_asked() {
-            // Envoy did not retry as requested, so the mark is still there
-            host::remove_header(Headers::Response, RETRY_HEADER);
-        }
-        let succeeded = usize::from(exchange.passing() == Some(Outcome::Success));
-        let failed = exchange.attempt_count() > succeeded;
-        let tells = match self.table.answer_headers {
-            AnswerHeaders::Always => true,
-            AnswerHeaders::AfterFailure => exchange.attempt_count() > 1 || failed && !exchange.blames_client(),
-            AnswerHeaders::Never => false,
-        };
-        if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {
-            host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
-        }
-        // if the answer has the client's name, only this header has the target's
-        let hides = self.table.response_model == ResponseModel::Requested
-            && self.table.answer_headers != AnswerHeaders::Never
-            && exchange.passing() == Some(Outcome::Success);
-        if exchange.answered().is_some() && (tells || hides) {
-            host::set_header(Headers::Response, MODEL_HEADER, exchange.target_model().unwrap_or_default());
-        }
-        if tells && failed {
-            host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
-        }
-        if let Some(cached) = exchange.cached().filter(|_| !exchange.is_hit()) {
-            host::set_header(Headers::Response, CACHE_HEADER, cached.result.name());
-        }
+        answer_headers::write(exchange, &self.table, own);
         Action::Continue
     }
 
@@ -362,20 +343,4 @@ impl HttpContext for Router {
             keeping.end(&exchange.borrow());
         }
     }
-}
-
-/// Counts an attempt that never reached an upstream: Envoy answered it itself, because it has no such cluster, or no host
-/// in it. Envoy does not try another cluster for this request, but later requests avoid this one.
-fn record_unroutable(exchange: &SharedExchange) {
-    if exchange.borrow().answered().is_some() || exchange.borrow().has_begun() {
-        return;
-    }
-    let details = host::property("response\0code_details").unwrap_or_default();
-    // for a retry's cluster, Envoy always reports the second reason
-    if !matches!(details.as_slice(), b"cluster_not_found" | b"no_healthy_upstream") {
-        return;
-    }
-    let mut exchange = exchange.borrow_mut();
-    let ending = clusters::unconnected(&mut exchange, ConnectFailure::NoCluster, "");
-    exchange.end_attempt(ending, &AllClusters);
 }

@@ -118,6 +118,11 @@ impl<'a> Node<'a> {
         self.open_object()
     }
 
+    /// The value, if it is a string, a number or a boolean.
+    pub(super) fn scalar(&self) -> Option<&'a Value> {
+        Some(self.value).filter(|value| value.is_string() || value.is_number() || value.is_boolean())
+    }
+
     /// Whether the value is a string.
     pub fn is_text(&self) -> bool {
         self.value.is_string()

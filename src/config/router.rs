@@ -3,7 +3,7 @@
 use super::credential::{credential, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{cache, ejection, headers, limits, metering, paths, price, retry};
+use super::{cache, ejection, headers, limits, metering, paths, presets, price, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
@@ -29,6 +29,8 @@ pub const ROUTER_FIELDS: &[&str] = &[
     "cache_memory",
     "prompts",
     "builtin",
+    "default_model",
+    "validate",
 ];
 
 /// The fields of an upstream.
@@ -98,6 +100,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if let Some(node) = root.get("cache_memory") {
         table.cache_memory = cache::memory(&node)?;
     }
+    table.validate = presets::validate(root.get("validate"))?.unwrap_or_default();
     let caches = models.iter().map(|model| cache::read(model, &models, &root, table.upstreams(), environment));
     let caches = caches.collect::<Result<Vec<_>, _>>()?;
     for (index, ((mut model, node), cache)) in models.into_iter().zip(caches).enumerate() {
@@ -110,6 +113,10 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     }
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
+    }
+    if let Some(node) = root.get("default_model") {
+        let names: Vec<&str> = table.models().iter().flat_map(Model::names).collect();
+        table.default_model = Some(presets::default_model(&node, &names)?);
     }
     paths::read(&root, &mut table, &retry)?;
     Ok(table)
@@ -256,6 +263,9 @@ pub const MODEL_FIELDS: &[&str] = &[
     "limits",
     "price",
     "cache",
+    "defaults",
+    "overrides",
+    "validate",
 ];
 
 fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {
@@ -285,6 +295,8 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
         model.max_output_tokens = node.integer(1, 1_000_000)?.into();
     }
     model.price = fields.get("price").map(|node| price::read(&node)).transpose()?;
+    model.presets = presets::read(&fields)?.map(Box::new);
+    model.validate = presets::validate(fields.get("validate"))?;
     Ok(model)
 }
 

@@ -25,6 +25,11 @@ impl Exchange {
         self.id_published
     }
 
+    /// Whether it has been read as its model's configuration wants it.
+    pub fn is_prepared(&self) -> bool {
+        self.is_prepared
+    }
+
     /// The caller; `None` without `auth`.
     pub fn identity(&self) -> Option<&Rc<Identity>> {
         self.identity.as_ref()

@@ -2,6 +2,7 @@
 
 mod cluster_state;
 mod ending;
+mod options;
 mod paths;
 mod pick;
 mod retry;
@@ -13,6 +14,7 @@ mod why;
 
 pub use cluster_state::ClusterState;
 pub use ending::Ending;
+pub use options::{AnswerHeaders, ResponseModel, HOLD_JSON};
 pub use paths::{is_unambiguous, PathRule, Paths, MAX_UPLOAD};
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
@@ -20,5 +22,5 @@ pub use route::{NotStarted, Route, RouteInput};
 pub use strategy::{
     by_name, AffinityBy, Build, Factory, Member, Pick, PickInputs, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
 };
-pub use table::{AnswerHeaders, Model, ResponseModel, Table, Target, HOLD_JSON};
+pub use table::{Model, Table, Target};
 pub use upstream::{Credential, Secret, Upstream};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::options::{AnswerHeaders, ResponseModel, CACHE_MEMORY, HOLD_JSON, STORED_RESPONSES};
 use super::paths::Paths;
 use super::retry::{BudgetBalance, Retry};
 use super::upstream::Upstream;
@@ -13,8 +14,10 @@ use crate::cache::CachePolicy;
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::limits::Limits;
 use crate::order::by_number;
+use crate::presets::Presets;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::Price;
+use crate::validation::Validate;
 
 /// One target of a model.
 #[derive(Clone, Debug)]
@@ -54,6 +57,10 @@ pub struct Model {
     pub price: Option<Price>,
     /// Its cache, if it has one.
     pub cache: Option<Box<CachePolicy>>,
+    /// Its settings for requests, if it has any.
+    pub presets: Option<Box<Presets>>,
+    /// Whether its requests are checked, if it says so itself.
+    pub validate: Option<Validate>,
     speaking: [TargetSet; Dialect::ALL.len()],
     /// Those of them that do not serve an endpoint of [`OPTIONAL`].
     without: [TargetSet; OPTIONAL.len()],
@@ -118,6 +125,8 @@ impl Model {
             limits: Limits::default(),
             price: None,
             cache: None,
+            presets: None,
+            validate: None,
             speaking,
             without,
             translating,
@@ -202,38 +211,13 @@ pub struct Table {
     pub cache_memory: usize,
     /// Whether any model has a cache.
     pub has_caches: bool,
+    /// The model of requests that name none.
+    pub default_model: Option<String>,
+    /// Whether requests are checked, by default.
+    pub validate: Validate,
+    /// Whether any model has settings for requests, or has them checked.
+    prepares_some: bool,
 }
-
-/// The default memory of all kept answers.
-pub const CACHE_MEMORY: usize = 64 << 20;
-
-/// The model's name in answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ResponseModel {
-    /// The target's, as the target wrote it.
-    #[default]
-    Target,
-    /// The client's own.
-    Requested,
-}
-
-/// The default time to remember which upstream stores a response.
-pub const STORED_RESPONSES: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// When answers name their cluster and the outcomes of attempts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AnswerHeaders {
-    /// Always.
-    Always,
-    /// Unless the first attempt succeeded, or was refused because of the client's request: then few need it.
-    #[default]
-    AfterFailure,
-    /// Never.
-    Never,
-}
-
-/// The default limit of held JSON answers.
-pub const HOLD_JSON: usize = 4 << 20;
 
 impl Table {
     /// A table without models.
@@ -253,6 +237,9 @@ impl Table {
             hold: None,
             cache_memory: CACHE_MEMORY,
             has_caches: false,
+            default_model: None,
+            validate: Validate::Off,
+            prepares_some: false,
         }
     }
 
@@ -284,6 +271,7 @@ impl Table {
             }
         }
         self.has_caches |= model.cache.is_some();
+        self.prepares_some |= model.presets.is_some() || model.validate.is_some_and(|mode| mode != Validate::Off);
         self.models.push(model);
         self.named = self.models.len();
         Ok(())
@@ -368,6 +356,11 @@ impl Table {
             prices.map(move |price| (model, price))
         });
         costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
+    }
+
+    /// Whether some requests are read as their models want it.
+    pub fn prepares_requests(&self) -> bool {
+        self.prepares_some || self.default_model.is_some() || self.validate != Validate::Off
     }
 
     /// How long the gateway remembers which upstream stores a response, and for which key.

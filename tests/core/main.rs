@@ -46,6 +46,7 @@ mod parsed_request;
 mod password;
 mod paths;
 mod phase;
+mod presets;
 mod prompts;
 mod readers;
 mod recent_requests;
@@ -68,6 +69,7 @@ mod tools;
 mod totals;
 mod translate;
 mod usage;
+mod validation;
 mod websocket;
 
 /// A property's configuration with so many generated cases. As WebAssembly a quarter of them shows that the target behaves the

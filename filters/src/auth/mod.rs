@@ -12,6 +12,7 @@ use sluice::password::{LoginVerdict, PasswordVerifier, REMEMBERED_FOR};
 
 use crate::admission::{admit_caller, without_caller};
 use crate::chain;
+use crate::chain_router::ChainRouter;
 use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::fleet;
@@ -20,7 +21,6 @@ use crate::incoming::Incoming;
 use crate::limits;
 use crate::misplaced;
 use crate::password_checks;
-use crate::paths::ChainPaths;
 use crate::refused_body::RefusedBody;
 use crate::registry;
 use crate::reply::{self, CommandReply};
@@ -40,7 +40,7 @@ pub fn filter() -> Box<dyn Filter> {
 /// The callers.
 struct Config {
     auth: keys::Auth,
-    paths: ChainPaths,
+    router: ChainRouter,
     verifier: Option<Rc<RefCell<PasswordVerifier>>>,
 }
 
@@ -52,7 +52,7 @@ fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
         (false, Some(key)) => PasswordVerifier::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
         (true, _) | (_, None) => None,
     };
-    Ok(Config { auth, paths: ChainPaths::of_chain(), verifier })
+    Ok(Config { auth, router: ChainRouter::of_chain(), verifier })
 }
 
 struct Auth {
@@ -88,7 +88,9 @@ impl Auth {
             return Action::Pause;
         };
         let must_wait = || self.config.auth.ledger.is_some() && !fleet::is_ready();
-        match incoming.body(size).map(|exchange| must_wait() && exchange.borrow().identity().is_some()) {
+        let router = &self.config.router;
+        let read = incoming.body(size, router.table(), || router.default_model_elsewhere());
+        match read.map(|exchange| must_wait() && exchange.borrow().identity().is_some()) {
             Ok(true) => {
                 fleet::wait(self.context);
                 self.state = AuthState::Starting(incoming);
@@ -241,9 +243,9 @@ impl HttpContext for Auth {
         let (auth, verifier) = (&self.config.auth, self.config.verifier.as_deref());
         let callers = Callers { auth, verifier, context: self.context };
         let mut checking = false;
-        let find = |path: &str| self.config.paths.find(path);
-        let most = || self.config.paths.max_upload();
-        let library = self.config.paths.library();
+        let find = |path: &str| self.config.router.find(path);
+        let most = || self.config.router.max_upload();
+        let library = self.config.router.library();
         let identify = |presented: &[(&str, &str)]| match callers.identify(presented)? {
             Identification::Known(identity) => Ok(Some(identity)),
             Identification::Checking => {

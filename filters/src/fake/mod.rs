@@ -15,6 +15,7 @@ mod limits;
 mod orders;
 mod recent;
 mod requests;
+mod settings;
 mod slices;
 mod tables;
 mod texts;

@@ -14,8 +14,8 @@ use sluice::guard::pii::Patterns;
 use sluice::guard::stream::{Limits, Unchecked};
 use sluice::wire_names::ANONYMOUS;
 
+use crate::chain_router::ChainRouter;
 use crate::metrics;
-use crate::paths::ChainPaths;
 
 /// What is checked, and the results of earlier checks.
 pub(super) struct Config {
@@ -24,7 +24,7 @@ pub(super) struct Config {
     /// The compiled patterns by check, for checks made here.
     pub patterns: Vec<Option<Patterns>>,
     /// The further paths, whose bodies cannot be checked.
-    pub paths: ChainPaths,
+    pub router: ChainRouter,
     /// A digest of the configuration, for the keys of answers that are kept.
     pub digest: [u8; 16],
 }
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let patterns = patterns.collect();
     let cache = RefCell::new(ResultCache::new(checks.cache));
     let digest = config::digest("guard", bytes)?;
-    Ok(Config { cache, checks: Rc::new(checks), patterns, paths: ChainPaths::of_chain(), digest })
+    Ok(Config { cache, checks: Rc::new(checks), patterns, router: ChainRouter::of_chain(), digest })
 }
 
 impl Config {
@@ -55,7 +55,7 @@ impl Config {
     /// them, whatever the model, and cannot read them.
     pub fn refuses_unread(&self, path: &str, key: &str) -> bool {
         let could = |check: &Check| check.action != Action::Flag && !check.dry_run && check.keys.matches(key);
-        self.checks.checks.iter().any(could) && !self.paths.skips_guard(path)
+        self.checks.checks.iter().any(could) && !self.router.skips_guard(path)
     }
 
     /// Whether a WebSocket must not be opened: a check of its model could change or refuse what it carries, and cannot read

@@ -59,9 +59,9 @@ impl HttpContext for Handle {
             guard.state = GuardState::Read(exchange);
             return Action::Pause;
         }
-        let find = |path: &str| guard.config.paths.find(path);
-        let library = guard.config.paths.library();
-        match Incoming::open(DEFAULT_PREFIX, find, || guard.config.paths.max_upload(), library, |_| Ok(None)) {
+        let find = |path: &str| guard.config.router.find(path);
+        let library = guard.config.router.library();
+        match Incoming::open(DEFAULT_PREFIX, find, || guard.config.router.max_upload(), library, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 guard.state = GuardState::Body(incoming);
@@ -322,7 +322,8 @@ impl Guard {
         let GuardState::Body(mut incoming) = std::mem::replace(&mut self.state, GuardState::Refused) else {
             return Action::Pause;
         };
-        let read = incoming.body(size).cloned();
+        let router = &self.config.router;
+        let read = incoming.body(size, router.table(), || router.default_model_elsewhere()).cloned();
         let shape = incoming.shape();
         self.opened = Some(incoming);
         match read {

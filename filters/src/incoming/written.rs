@@ -1,4 +1,4 @@
-//! Requests whose body the gateway writes: those to text endpoints, and those with a prompt of the library.
+//! Requests whose body the gateway writes, such as those to text endpoints.
 
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
@@ -10,7 +10,7 @@ use sluice::texts::{read, TextRequest};
 use super::Incoming;
 use crate::host::{self, Headers};
 use crate::registry::SharedExchange;
-use crate::replaced_body::{self, MAX_REPLACED};
+use crate::replaced_body;
 
 impl Incoming {
     /// Takes in a request to a text endpoint: it becomes a chat request, or several.
@@ -42,9 +42,6 @@ impl Incoming {
     /// Takes in a request whose body the gateway has written in place of the client's.
     #[cold]
     pub(super) fn write(&mut self, parsed: ParsedRequest, body: Vec<u8>) -> Result<(), ApiError> {
-        if body.len() > MAX_REPLACED {
-            return Err(ApiError::body_too_large());
-        }
         if !self.weight.grow(body.len()) {
             return Err(ApiError::out_of_memory());
         }

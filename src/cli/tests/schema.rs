@@ -95,6 +95,7 @@ fn everything() -> Value {
         "models": [{
             "name": "m", "targets": [{"upstream": "x"}], "strategy": {"name": "weighted"}, "price": {"input": 1, "output": 1},
             "retry": {"budget": {"percent": 1}, "per_try_timeout": {"stream": "1s"}},
+            "defaults": {"temperature": 1, "stream": true}, "overrides": {"system": "s"},
         }],
         "ejection": {"time": "30s"},
         "guard": {"stream": {"mode": "window"}, "cache": {"time": "1s"}},
@@ -112,8 +113,10 @@ fn known(document: &Value, at: &str) -> BTreeSet<String> {
     let mut document = document.clone();
     document.pointer_mut(at).unwrap().as_object_mut().unwrap().insert("qqqqqqqq".into(), json!(1));
     let found: Value = serde_json::from_str(&sluice(&["check", "--json", "-"], &document.to_string()).1).unwrap();
-    let problem =
-        |one: &Value| one["problem"].as_str().unwrap().strip_prefix("no such field; there is ").map(str::to_owned);
+    let problem = |one: &Value| {
+        let said = one["problem"].as_str().unwrap().strip_prefix("no such ")?;
+        said.split_once("; there is ").map(|(_, names)| names.to_owned())
+    };
     let names = found.as_array().unwrap().iter().find_map(problem).unwrap_or_else(|| panic!("{at}: {found}"));
     let names = names.split(" and ").next().unwrap();
     names.split(", ").map(str::to_owned).collect()
@@ -121,7 +124,7 @@ fn known(document: &Value, at: &str) -> BTreeSet<String> {
 
 #[test]
 fn it_has_the_fields_of_the_reader() {
-    const PLACES: [(&str, &str); 32] = [
+    const PLACES: [(&str, &str); 33] = [
         ("/keys/0", "/$defs/key"),
         ("/keys/0/tools", "/$defs/tools"),
         ("/checks/1/pieces", "/$defs/check/properties/pieces"),
@@ -145,6 +148,7 @@ fn it_has_the_fields_of_the_reader() {
         ("/models/0/retry", "/$defs/retry"),
         ("/models/0/retry/budget", "/$defs/retry/properties/budget"),
         ("/models/0/retry/per_try_timeout", "/$defs/retry/properties/per_try_timeout/anyOf/1"),
+        ("/models/0/defaults", "/$defs/model/properties/defaults"),
         ("/ejection", "/properties/ejection"),
         ("/guard", "/properties/guard"),
         ("/guard/stream", "/properties/guard/properties/stream"),

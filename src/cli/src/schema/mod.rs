@@ -6,6 +6,7 @@ mod cache;
 mod descriptions;
 mod guard;
 mod parts;
+mod presets;
 mod prompts;
 mod reference;
 mod routing;
@@ -156,6 +157,8 @@ fn top(name: &str) -> Value {
         "response_model" => one_of(["target", "requested"]),
         "stored_responses" => json!({"anyOf": [reference("duration"), {"const": false}]}),
         "answer_headers" => one_of(["after_failure", "always", "never"]),
+        "default_model" => text("the model of requests that name none"),
+        "validate" => presets::validate(),
         "listen" | "admin" => {
             json!({"type": "string", "pattern": ":[0-9]+$", "description": "an address, such as 127.0.0.1:10000"})
         }
@@ -276,6 +279,9 @@ fn model(name: &str) -> Value {
         "max_output_tokens" => whole(1, 1_000_000),
         "limits" => reference("limits"),
         "cache" => cache::cache(),
+        "defaults" => presets::presets(false),
+        "overrides" => presets::presets(true),
+        "validate" => presets::validate(),
         "price" => object(
             PRICE_FIELDS,
             |name| {
