@@ -24,16 +24,21 @@ pub struct Embedder {
 impl Embedder {
     /// The request for the vectors of these texts.
     pub fn callout(&self, texts: &[&str]) -> Callout {
-        let mut body = String::from(r#"{"model":"#);
-        write_string(&mut body, &self.model);
-        body.push_str(r#","input":["#);
-        for (index, text) in texts.iter().enumerate() {
-            body.push_str(if index > 0 { "," } else { "" });
-            write_string(&mut body, text);
-        }
-        body.push_str("]}");
-        self.service.post(&self.service.path, body)
+        self.service.post(&self.service.path, body(&self.model, texts))
     }
+}
+
+/// The JSON of the request for the vectors of these texts.
+pub fn body(model: &str, texts: &[&str]) -> String {
+    let mut body = String::from(r#"{"model":"#);
+    write_string(&mut body, model);
+    body.push_str(r#","input":["#);
+    for (index, text) in texts.iter().enumerate() {
+        body.push_str(if index > 0 { "," } else { "" });
+        write_string(&mut body, text);
+    }
+    body.push_str("]}");
+    body
 }
 
 /// Why a service's answer has no vectors.

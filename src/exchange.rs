@@ -5,6 +5,7 @@ mod answer;
 mod answering;
 mod caching;
 mod caller;
+mod choosing;
 mod events;
 mod labels;
 mod models;
@@ -40,6 +41,7 @@ use crate::usage::{TokenUsage, UsageSource};
 pub use accounts::CountCall;
 pub use caching::{written_similarity, Cached};
 use caller::RouteRequest;
+pub use choosing::{ChosenKind, ServiceCall};
 pub use original::Original;
 use phase::{AttemptStage, Phase, Request};
 use preparation::target_request;
@@ -102,6 +104,8 @@ pub struct Exchange {
     prompt: Option<Box<str>>,
     /// Whether it has been read as its model's configuration wants it.
     is_prepared: bool,
+    /// The kind of its prompt, if it asks for a virtual model.
+    kind: Option<Box<ChosenKind>>,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay

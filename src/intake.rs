@@ -95,6 +95,24 @@ pub fn prepare(
     }
 }
 
+/// Gives a request of a virtual model the model that was chosen for it, with the defaults and overrides of that.
+///
+/// # Errors
+/// The body has too many parts, or is not valid with these.
+pub fn choose_model(parsed: &ParsedRequest, body: Vec<u8>, model: &str, table: &Table) -> Result<Prepared, ApiError> {
+    let presets = table.find(model).and_then(|index| table.models().get(index)?.presets.as_ref()?.of(parsed.endpoint));
+    let mut edits = presets.cloned().unwrap_or_default();
+    if !parsed.named_in_path || parsed.layout.model.is_some() {
+        edits.fields.push(Field { overrides: true, ..naming(model) });
+    }
+    let edited = edit(&body, &edits).map_err(too_complex)?;
+    let changed = edited.is_some();
+    let body = edited.unwrap_or(body);
+    let in_path = parsed.named_in_path.then(|| model.to_owned());
+    let parsed = parsed_request::read(parsed.endpoint, in_path, &body)?;
+    Ok(Prepared { parsed, body, changed, invalid: None })
+}
+
 /// A body that names no model, with this one.
 ///
 /// # Errors

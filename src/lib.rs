@@ -39,6 +39,7 @@ pub mod in_flight;
 pub mod intake;
 pub mod json;
 pub mod keys;
+pub mod kinds;
 pub mod known_models;
 pub mod label;
 pub mod latency;

@@ -70,6 +70,10 @@ impl<F: Fields + Default> Record<F> {
         if let Some(milliseconds) = exchange.timing().to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);
         }
+        if let Some(kind) = exchange.kind() {
+            record.text("kind", &kind.kind);
+            record.text("virtual_model", &kind.virtual_model);
+        }
         if let Some(cached) = exchange.cached() {
             record.text("cache", cached.result.name());
             if exchange.is_hit() {

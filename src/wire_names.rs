@@ -32,6 +32,8 @@ pub const CACHE_HEADER: &str = "x-sluice-cache";
 
 /// Response header of a hit whose answer is that of a similar request: how similar that is, at most 1.
 pub const SIMILARITY_HEADER: &str = "x-sluice-similarity";
+/// Response header with the kind that a virtual model has found.
+pub const KIND_HEADER: &str = "x-sluice-kind";
 /// Response header of a token count that is an estimate of the gateway: `estimate`.
 pub const TOKEN_COUNT_HEADER: &str = "x-sluice-token-count";
 /// Response header with which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
@@ -104,6 +106,11 @@ pub fn totals(part: u64, place: u32) -> String {
 /// Shared data with a bucket of the cache's index.
 pub fn cache_bucket(number: u64) -> String {
     format!("sluice.cache.index.{number}")
+}
+
+/// Shared data with a part of the conversations with virtual models.
+pub fn conversations(part: u64) -> String {
+    format!("sluice.kinds.{part}")
 }
 
 /// Shared data with a client key's usage of its limits.
@@ -280,6 +287,11 @@ pub mod stats {
 
     /// Calls of the semantic cache that failed: for vectors, and to their database.
     pub const CACHE_SEMANTIC_FAILURES: &str = "llm_cache_semantic_failures_total";
+    /// Requests to virtual models, by kind and by how that was found.
+    pub fn kinds(model: &str, kind: &str, found: &str) -> String {
+        format!("llm_kinds_total;model={};type={};result={found}", Label(model), Label(kind))
+    }
+
     /// Requests that are not what their API takes, by the field with the first problem.
     pub fn invalid_requests(model: &str, field: &str) -> String {
         format!("llm_invalid_requests_total;model={};type={field}", Label(model))

@@ -3,7 +3,7 @@
 use sluice::connect_failure::ConnectFailure;
 use sluice::outcome::Outcome;
 use sluice::routing::{AnswerHeaders, ResponseModel, Table};
-use sluice::wire_names::{ATTEMPTS_HEADER, CACHE_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER};
+use sluice::wire_names::{ATTEMPTS_HEADER, CACHE_HEADER, CLUSTER_HEADER, KIND_HEADER, MODEL_HEADER, RETRY_HEADER};
 
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, Headers};
@@ -43,6 +43,9 @@ pub fn write(exchange: &SharedExchange, table: &Table, own: bool) {
     }
     if let Some(cached) = exchange.cached().filter(|_| !exchange.is_hit()) {
         host::set_header(Headers::Response, CACHE_HEADER, cached.result.name());
+    }
+    if let Some(kind) = exchange.kind() {
+        host::set_header(Headers::Response, KIND_HEADER, &kind.kind);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::finished;
 use crate::fleet;
 use crate::guard;
 use crate::host;
+use crate::kinds;
 use crate::metrics;
 use crate::reentrancy::{self, is_postponed, Late};
 use crate::registry;
@@ -201,6 +202,7 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
         guard::answered(token, headers, size);
         finished::answered(token, size);
         cache::answered(token, headers, size);
+        kinds::answered(token, headers, size);
         fleet::answered(token, size);
         texts::answered(token, headers, size);
     });

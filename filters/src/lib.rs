@@ -39,6 +39,7 @@ mod heap;
 mod host;
 mod in_flight;
 mod incoming;
+mod kinds;
 mod known_models;
 mod limit_warnings;
 mod limits;

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use sluice::cache::CacheResult;
 use sluice::exchange::{Cached, Exchange};
 use sluice::guard::checks::CheckPhase;
+use sluice::kinds::Found;
 use sluice::outcome::Outcome;
 use sluice::usage::{TokenUsage, UsageSource};
 use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
@@ -123,7 +124,11 @@ struct Metrics {
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
     checks: HashMap<String, CheckMetrics>,
     caches: HashMap<String, Vec<(&'static str, u32)>>,
+    kinds: HashMap<String, KindCounters>,
 }
+
+/// The counters of a virtual model's kinds, by how they were found.
+type KindCounters = Vec<((String, Found), u32)>;
 
 /// One check's counters.
 #[derive(Default)]
@@ -260,6 +265,23 @@ pub fn count_cache(cached: &Cached) {
             if let Some(counter) = find_or_define(known, name, define) {
                 metrics.pending.add(counter, i64::try_from(count).unwrap_or(i64::MAX));
             }
+        }
+    });
+}
+
+/// Counts a request to a virtual model (with its configured name).
+pub fn count_kind(model: &str, kind: &str, found: Found) {
+    METRICS.with_borrow_mut(|metrics| {
+        let known = metrics.kinds.entry_ref(model).or_default();
+        let place = known.iter().position(|((of, how), _)| of == kind && *how == found);
+        let counter = match place.and_then(|place| known.get(place)) {
+            Some((_, counter)) => Some(*counter),
+            None => find_or_define(known, (kind.to_owned(), found), || {
+                host::define_counter(&stats::kinds(model, kind, found.name()))
+            }),
+        };
+        if let Some(counter) = counter {
+            metrics.pending.add(counter, 1);
         }
     });
 }

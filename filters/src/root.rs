@@ -12,6 +12,7 @@ use crate::finished;
 use crate::fleet;
 use crate::guard;
 use crate::host::{self, Buffer};
+use crate::kinds;
 use crate::limits;
 use crate::metrics;
 use crate::password_checks;
@@ -79,6 +80,7 @@ impl Root {
         metrics::flush();
         waiting::poll();
         cache::work();
+        kinds::work();
         attempt::poll();
         clusters::hand_in_successes();
         clusters::renew_in_flight();

@@ -19,6 +19,7 @@ use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::hand_over::hand_over;
 use crate::incoming::Incoming;
+use crate::kinds::{self, Chosen};
 use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply::{self, CommandReply};
@@ -57,6 +58,8 @@ enum RouterState {
     Read(SharedExchange),
     /// The request is refused; its body is read before the client is answered.
     RefusedBody(RefusedBody),
+    /// The kind of its prompt is being found out.
+    Choosing { exchange: SharedExchange, pending: Box<kinds::Pending>, opened: Option<Incoming> },
     /// The cache is being asked, or the same request of another client is under way. The incoming request, if the exchange
     /// ends with this filter.
     Looking { exchange: SharedExchange, pending: Box<Pending>, opened: Option<Incoming> },
@@ -69,7 +72,7 @@ enum RouterState {
 }
 
 impl Router {
-    /// Reads a request as its model wants it.
+    /// Reads a request as its model wants it, and chooses another one if that is virtual.
     fn admit(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
         let read = match self.table.prepares_requests() {
             true => settings::read_late(&exchange, &self.table),
@@ -77,7 +80,23 @@ impl Router {
         };
         match read {
             Err(error) => self.refuse(&error, &exchange, incoming),
+            Ok(()) if self.table.has_kinds => {
+                let chosen = kinds::choose(&exchange, &self.table, self.context);
+                self.go_by_choice(chosen, exchange, incoming)
+            }
             Ok(()) => self.admit_model(exchange, incoming),
+        }
+    }
+
+    #[cold]
+    fn go_by_choice(&mut self, chosen: Chosen, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
+        match chosen {
+            Chosen::Ready(Ok(())) => self.admit_model(exchange, incoming),
+            Chosen::Ready(Err(error)) => self.refuse(&error, &exchange, incoming),
+            Chosen::Waits(pending) => {
+                self.state = RouterState::Choosing { exchange, pending, opened: incoming };
+                Action::Pause
+            }
         }
     }
 
@@ -107,8 +126,9 @@ impl Router {
                 Action::Pause
             }
             Looked::Hit(answer) => {
+                let kind = exchange.borrow().kind().map(|kind| kind.kind.clone());
                 self.state = RouterState::Answered { _opened: incoming };
-                answer.reply()
+                answer.reply(kind.as_deref())
             }
         }
     }
@@ -259,6 +279,7 @@ impl HttpContext for Router {
             }
             RouterState::Headers
             | RouterState::Read(_)
+            | RouterState::Choosing { .. }
             | RouterState::Looking { .. }
             | RouterState::Waiting { .. }
             | RouterState::Answered { .. } => return Action::Pause,
@@ -281,6 +302,7 @@ impl HttpContext for Router {
             }
             RouterState::Routed { .. } => Action::Continue,
             RouterState::Headers
+            | RouterState::Choosing { .. }
             | RouterState::Looking { .. }
             | RouterState::Waiting { .. }
             | RouterState::Answered { .. } => Action::Pause,
@@ -289,6 +311,10 @@ impl HttpContext for Router {
 
     fn on_resume(&mut self) -> Action {
         match std::mem::replace(&mut self.state, RouterState::Answered { _opened: None }) {
+            RouterState::Choosing { exchange, pending, opened } => {
+                let chosen = kinds::go_on(pending, &exchange);
+                self.go_by_choice(chosen, exchange, opened)
+            }
             RouterState::Looking { exchange, pending, opened } => {
                 let looked = cache::go_on(pending, &exchange);
                 self.go_by(looked, exchange, opened)
@@ -316,6 +342,7 @@ impl HttpContext for Router {
             RouterState::Headers
             | RouterState::Body(_)
             | RouterState::Read(_)
+            | RouterState::Choosing { .. }
             | RouterState::Looking { .. }
             | RouterState::RefusedBody(_)
             | RouterState::Answered { _opened: None } => {

@@ -80,8 +80,13 @@ pub fn write(prepared: Prepared, has_length: bool) -> Result<(ParsedRequest, Vec
 /// Whether the body of a request that earlier filters have read may have to be changed here: then Envoy must have handed
 /// it on.
 pub fn needs_body(exchange: &Exchange, table: &Table) -> bool {
+    let late = table.prepares_requests() && !exchange.is_prepared();
+    if !late && !table.has_kinds {
+        return false;
+    }
+    let is_virtual = |index: usize| table.models().get(index).is_some_and(|model| model.choose.is_some());
     let parsed = exchange.parsed().filter(|parsed| !parsed.by_id && parsed.form.is_none());
-    table.prepares_requests() && !exchange.is_prepared() && parsed.is_some()
+    parsed.is_some_and(|parsed| late || table.find(&parsed.model).is_some_and(is_virtual))
 }
 
 /// Reads a request again that the filters before this entry have read without its model's settings.

@@ -142,7 +142,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
 }
 
 /// A name that is valid in stats, in a header and in a message.
-fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
+pub(super) fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if text.len() > MAX_NAME || !text.bytes().all(plain) {

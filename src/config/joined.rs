@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::reader::{parse, ConfigError, Node};
 use super::suggestion::suggestion;
-use crate::pattern::overlap;
+use crate::pattern::{overlap, Patterns};
 
 /// The filters that can share an entry, and their order.
 const FILTERS: [&str; 4] = ["auth", "guard", "router", "usage"];
@@ -55,6 +55,9 @@ impl Joined {
             if let Some(models) = &models {
                 exist(&check, "models", "model", models)?;
             }
+            if let Some(router) = self.part("router") {
+                covers_choices(&check, &router)?;
+            }
             if let Some(keys) = &keys {
                 exist(&check, "keys", "key", keys)?;
             }
@@ -75,6 +78,36 @@ fn exist(check: &Node<'_>, field: &str, what: &str, known: &[&str]) -> Result<()
         if !known.iter().any(|known| overlap(name, known)) {
             let fix = suggestion(name, known.iter().copied());
             return Err(named.error(format!("no {what} {name:?}, so that nothing is checked by it{fix}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a check for some models covers virtual ones as well: a request is checked under the virtual model's name, its
+/// answer under the name of the model that was chosen.
+fn covers_choices(check: &Node<'_>, router: &Node<'_>) -> Result<(), ConfigError> {
+    let Some(node) = check.any_object()?.get("models") else {
+        return Ok(());
+    };
+    let patterns = Patterns::new(node.texts()?);
+    for model in list(router, "models")? {
+        let fields = model.any_object()?;
+        let Some(choose) = fields.get("choose") else {
+            continue;
+        };
+        let name = fields.require("name")?.text()?;
+        let choose = choose.any_object()?;
+        let mut chosen = vec![choose.require("otherwise")?.text()?];
+        for kind in choose.require("kinds")?.list()? {
+            chosen.push(kind.any_object()?.require("model")?.text()?);
+        }
+        if let (false, Some(model)) = (patterns.matches(name), chosen.iter().find(|model| patterns.matches(model))) {
+            let message = "which this check would not see in a request; add";
+            return Err(node.error(format!("{name:?} may choose {model:?}, {message} {name:?}")));
+        }
+        if let (true, Some(model)) = (patterns.matches(name), chosen.iter().find(|model| !patterns.matches(model))) {
+            let message = "under whose name its answers are checked; add";
+            return Err(node.error(format!("{name:?} may choose {model:?}, {message} {model:?}")));
         }
     }
     Ok(())

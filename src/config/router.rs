@@ -3,7 +3,7 @@
 use super::credential::{credential, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{cache, ejection, headers, limits, metering, paths, presets, price, retry};
+use super::{cache, ejection, headers, kinds, limits, metering, paths, presets, price, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
@@ -114,6 +114,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
     }
+    kinds::check(&list, &table)?;
     if let Some(node) = root.get("default_model") {
         let names: Vec<&str> = table.models().iter().flat_map(Model::names).collect();
         table.default_model = Some(presets::default_model(&node, &names)?);
@@ -266,26 +267,30 @@ pub const MODEL_FIELDS: &[&str] = &[
     "defaults",
     "overrides",
     "validate",
+    "choose",
 ];
 
 fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {
-    let fields = node.object(MODEL_FIELDS)?;
+    let choose = node.any_object()?.get("choose");
+    let fields = node.object(if choose.is_some() { kinds::VIRTUAL_FIELDS } else { MODEL_FIELDS })?;
     let name = model_name(&fields.require("name")?)?;
     let aliases = match fields.get("aliases") {
         Some(node) => node.list()?.iter().map(model_name).collect::<Result<Vec<_>, _>>()?,
         None => Vec::new(),
     };
-    let list = fields.require("targets")?;
     let factory = factory(&fields)?;
     let mut targets = Vec::new();
     let mut members = Vec::new();
-    for node in list.list()? {
-        let (target, member) = target(&node, upstreams, factory)?;
-        targets.push(target);
-        members.push(member);
-    }
-    if targets.is_empty() || targets.len() > MAX_TARGETS {
-        return Err(list.error(format!("a model has 1 to {MAX_TARGETS} targets, this one {}", targets.len())));
+    if choose.is_none() {
+        let list = fields.require("targets")?;
+        for node in list.list()? {
+            let (target, member) = target(&node, upstreams, factory)?;
+            targets.push(target);
+            members.push(member);
+        }
+        if targets.is_empty() || targets.len() > MAX_TARGETS {
+            return Err(list.error(format!("a model has 1 to {MAX_TARGETS} targets, this one {}", targets.len())));
+        }
     }
     let strategy = build(&fields, factory, &members)?;
     let retry = retry::read(fields.get("retry"), retry)?;
@@ -297,6 +302,7 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
     model.price = fields.get("price").map(|node| price::read(&node)).transpose()?;
     model.presets = presets::read(&fields)?.map(Box::new);
     model.validate = presets::validate(fields.get("validate"))?;
+    model.choose = choose.map(|node| kinds::read(&node, upstreams).map(Box::new)).transpose()?;
     Ok(model)
 }
 

@@ -12,6 +12,7 @@ use super::upstream::Upstream;
 use super::{Strategy, TargetSet};
 use crate::cache::CachePolicy;
 use crate::endpoint::{Dialect, Endpoint, Further};
+use crate::kinds::Choose;
 use crate::limits::Limits;
 use crate::order::by_number;
 use crate::presets::Presets;
@@ -59,6 +60,8 @@ pub struct Model {
     pub cache: Option<Box<CachePolicy>>,
     /// Its settings for requests, if it has any.
     pub presets: Option<Box<Presets>>,
+    /// How it chooses another model, if it is a virtual one: then it has no targets.
+    pub choose: Option<Box<Choose>>,
     /// Whether its requests are checked, if it says so itself.
     pub validate: Option<Validate>,
     speaking: [TargetSet; Dialect::ALL.len()],
@@ -126,6 +129,7 @@ impl Model {
             price: None,
             cache: None,
             presets: None,
+            choose: None,
             validate: None,
             speaking,
             without,
@@ -217,6 +221,8 @@ pub struct Table {
     pub validate: Validate,
     /// Whether any model has settings for requests, or has them checked.
     prepares_some: bool,
+    /// Whether any model is virtual.
+    pub has_kinds: bool,
 }
 
 impl Table {
@@ -240,6 +246,7 @@ impl Table {
             default_model: None,
             validate: Validate::Off,
             prepares_some: false,
+            has_kinds: false,
         }
     }
 
@@ -271,6 +278,7 @@ impl Table {
             }
         }
         self.has_caches |= model.cache.is_some();
+        self.has_kinds |= model.choose.is_some();
         self.prepares_some |= model.presets.is_some() || model.validate.is_some_and(|mode| mode != Validate::Off);
         self.models.push(model);
         self.named = self.models.len();

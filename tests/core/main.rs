@@ -33,6 +33,7 @@ mod health;
 mod in_flight;
 mod json;
 mod keys;
+mod kinds;
 mod known_models;
 mod label;
 mod limits;

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::config::Joined;
 use sluice::endpoint::{Dialect, Endpoint};
-use sluice::exchange::Exchange;
+use sluice::exchange::{ChosenKind, Exchange};
 use sluice::guard::checks::Flag;
 use sluice::keys::{Identity, Role};
+use sluice::kinds::Found;
 use sluice::outcome::Outcome;
 use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
@@ -19,7 +20,7 @@ use sluice::wire_names::NONE;
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 38] = [
     "key",
     "model",
     "cluster",
@@ -52,6 +53,8 @@ const FIELDS: [&str; 36] = [
     "source",
     "cost_microusd",
     "time_to_first_token_ms",
+    "kind",
+    "virtual_model",
     "prompt",
     "guard_flags",
     "guard_blocked",
@@ -165,6 +168,15 @@ fn a_request_that_was_answered() {
     want["stream"] = json!("false");
     want["span_name"] = json!("chat gpt-4o");
     assert_eq!(traced, want, "the same for traces");
+}
+
+#[test]
+fn the_kind_of_a_prompt() {
+    let mut exchange = chat("gpt-4o");
+    let found = Found::Rules;
+    exchange.set_kind(ChosenKind { virtual_model: "auto".to_owned(), kind: "code".to_owned(), found });
+    let shown = shown(&exchange, 200);
+    assert_eq!((&shown["kind"], &shown["virtual_model"]), (&json!("code"), &json!("auto")));
 }
 
 #[test]

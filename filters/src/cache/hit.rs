@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice::cache::{as_stream, content_type, CacheResult, Entry};
 use sluice::exchange::{written_similarity, Exchange};
-use sluice::wire_names::{CACHE_HEADER, SIMILARITY_HEADER};
+use sluice::wire_names::{CACHE_HEADER, KIND_HEADER, SIMILARITY_HEADER};
 
 use crate::host;
 use crate::types::Action;
@@ -30,13 +30,15 @@ impl Answer {
         Some(Answer { content_type, age: entry.age(now).as_secs(), similarity, body })
     }
 
-    /// Sends it. It passes the other filters, as the answer of a model server does.
-    pub fn reply(&self) -> Action {
+    /// Sends it, with the kind that a virtual model has found. It passes the other filters, as the answer of a model server
+    /// does.
+    pub fn reply(&self, kind: Option<&str>) -> Action {
         let age = self.age.to_string();
         let similarity = self.similarity.map(written_similarity);
         let mut headers =
             vec![("content-type", self.content_type), (CACHE_HEADER, CacheResult::Hit.name()), ("age", &age)];
         headers.extend(similarity.as_deref().map(|similarity| (SIMILARITY_HEADER, similarity)));
+        headers.extend(kind.map(|kind| (KIND_HEADER, kind)));
         host::reply(200, "sluice:cache", &headers, &self.body);
         Action::Pause
     }

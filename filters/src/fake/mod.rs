@@ -10,6 +10,7 @@ mod abi;
 mod envoy;
 mod failures;
 mod guard_services;
+mod kinds;
 mod ledger;
 mod limits;
 mod orders;

@@ -75,7 +75,13 @@ fn value(node: &saphyr::Yaml) -> Value {
 #[test]
 fn shipped_files_are_allowed() {
     let schema = schema();
-    for file in ["demo.yaml", "examples/fleet.yaml", "examples/texts.yaml", "examples/three-providers.yaml"] {
+    for file in [
+        "demo.yaml",
+        "examples/fleet.yaml",
+        "examples/kinds.yaml",
+        "examples/texts.yaml",
+        "examples/three-providers.yaml",
+    ] {
         assert!(allows(&schema, &schema, &parsed(file)), "{file}");
     }
 }
@@ -96,6 +102,9 @@ fn everything() -> Value {
             "name": "m", "targets": [{"upstream": "x"}], "strategy": {"name": "weighted"}, "price": {"input": 1, "output": 1},
             "retry": {"budget": {"percent": 1}, "per_try_timeout": {"stream": "1s"}},
             "defaults": {"temperature": 1, "stream": true}, "overrides": {"system": "s"},
+        }, {
+            "name": "v",
+            "choose": {"by": "rules", "cache": {"entries": 1}, "otherwise": "m", "kinds": [{"name": "k", "model": "m", "match": {"tools": true}}]},
         }],
         "ejection": {"time": "30s"},
         "guard": {"stream": {"mode": "window"}, "cache": {"time": "1s"}},
@@ -124,7 +133,7 @@ fn known(document: &Value, at: &str) -> BTreeSet<String> {
 
 #[test]
 fn it_has_the_fields_of_the_reader() {
-    const PLACES: [(&str, &str); 33] = [
+    const PLACES: [(&str, &str); 37] = [
         ("/keys/0", "/$defs/key"),
         ("/keys/0/tools", "/$defs/tools"),
         ("/checks/1/pieces", "/$defs/check/properties/pieces"),
@@ -149,6 +158,13 @@ fn it_has_the_fields_of_the_reader() {
         ("/models/0/retry/budget", "/$defs/retry/properties/budget"),
         ("/models/0/retry/per_try_timeout", "/$defs/retry/properties/per_try_timeout/anyOf/1"),
         ("/models/0/defaults", "/$defs/model/properties/defaults"),
+        ("/models/1/choose", "/$defs/model/properties/choose"),
+        ("/models/1/choose/cache", "/$defs/model/properties/choose/properties/cache"),
+        ("/models/1/choose/kinds/0", "/$defs/model/properties/choose/properties/kinds/items"),
+        (
+            "/models/1/choose/kinds/0/match",
+            "/$defs/model/properties/choose/properties/kinds/items/properties/match/anyOf/0",
+        ),
         ("/ejection", "/properties/ejection"),
         ("/guard", "/properties/guard"),
         ("/guard/stream", "/properties/guard/properties/stream"),

@@ -74,3 +74,19 @@ fn long_lists_are_cut() {
     let said = said(&[&auth], r#""keys":["bob"]"#).unwrap_or_default();
     assert!(said.ends_with("employee-18, employee-19 and 980 more"), "{said}");
 }
+
+#[test]
+fn checks_cover_what_a_virtual_model_may_choose() {
+    let router = r#""router":{"models":[{"name":"small"},{"name":"large"},{"name":"auto","choose":
+        {"kinds":[{"model":"large"}],"otherwise":"small"}}]}"#;
+    for check in ["", r#""models":["*"]"#, r#""models":["auto","small","large"]"#] {
+        assert_eq!(said(&[router], check), None, "{check}");
+    }
+    for (models, want) in [
+        (r#"["large"]"#, r#""auto" may choose "large", which this check would not see in a request; add "auto""#),
+        (r#"["auto","large"]"#, r#""auto" may choose "small", under whose name its answers are checked; add "small""#),
+    ] {
+        let error = said(&[router], &format!(r#""models":{models}"#));
+        assert_eq!(error, Some(format!("guard.checks[1].models: {want}")));
+    }
+}

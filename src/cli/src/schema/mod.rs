@@ -5,6 +5,7 @@ mod beside;
 mod cache;
 mod descriptions;
 mod guard;
+mod kinds;
 mod parts;
 mod presets;
 mod prompts;
@@ -105,7 +106,7 @@ fn definitions() -> Value {
         "key": object(&["id", "hash", "role", "models", "tools", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
         "user": object(&["name", "hash", "role", "models", "tools", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),
-        "model": object(MODEL_FIELDS, model, &["name", "targets"]),
+        "model": kinds::either(object(MODEL_FIELDS, model, &["name"])),
         "path": object(PATH_FIELDS, path, &["path", "upstream"]),
         "target": {"anyOf": [text("an upstream"), object(&target_fields(), target, &["upstream"])]},
         "strategy": routing::strategy(),
@@ -282,6 +283,7 @@ fn model(name: &str) -> Value {
         "defaults" => presets::presets(false),
         "overrides" => presets::presets(true),
         "validate" => presets::validate(),
+        "choose" => kinds::choose(),
         "price" => object(
             PRICE_FIELDS,
             |name| {
