@@ -13,6 +13,7 @@ const PROVIDERS: &str = "examples/providers.yaml";
 const BEDROCK: &str = "examples/bedrock.yaml";
 const GUARD: &str = "examples/guard.yaml";
 const TRACING: &str = "examples/tracing.yaml";
+const KINDS: &str = "examples/kinds.yaml";
 const THREE: &str = "examples/three-providers.yaml";
 
 /// A mistake in a shipped file.
@@ -127,6 +128,11 @@ const MISTAKES: &[Mistake] = &[
     warning(DEMO, "{id: demo-user, role: user,", "{id: demo-user, models: [gpt-4o, \"gpt-5*\"],", "unknown_model", "id: demo-user"),
     warning(DEMO, "{id: demo-user, role: user,", "{id: demo-user, expires: \"2020-01-01\",", "expired_key", "id: demo-user"),
     error(THREE, "anthropic: {provider: anthropic}\n\nmodels:\n  - name: gpt-4o\n    price: {input: 2.5, output: 10} # dollars per million tokens\n", "anthropic: {provider: anthropic, prices: {}}\n\nmodels:\n  - name: unlisted\n", "no_price", "cost_per_day"),
+    error(KINDS, "- id: alice\n", "- id: alice\n    models: [auto]\n", "unusable_kinds", "models: [auto]"),
+    warning(KINDS, "- id: alice\n", "- id: alice\n    models: [auto, judged, small, coder]\n", "unusable_kind", "models: [auto, judged, small, coder]"),
+    warning(KINDS, "name: chat, model: small, match: {max_length: 300, tools: false}", "name: chat, model: small, match: {images: true}", "unreachable_kind", "name: chat, model: small, match"),
+    error(KINDS, "name: code, model: coder,", "name: code, model: codex,", "configuration", "name: code, model: codex,"),
+    error(KINDS, "default_model: auto", "default_model: autos", "configuration", "default_model: autos"),
     warning(THREE, "tier: 1, model: my-gpt-4o}, {upstream: anthropic, tier: 2, ", "model: my-gpt-4o}, {upstream: anthropic, ", "no_tiers", "strategy: priority"),
     warning(THREE, "  anthropic: {provider: anthropic}\n", "  anthropic: {provider: anthropic}\n  groq: {provider: groq}\n", "unused", "groq"),
     warning(THREE, "openai: {provider: openai}", "openai: {provider: openai, url: http://api.openai.com}", "plain_http", "http://"),

@@ -5,12 +5,9 @@ use sluice::config::SELF_CLUSTER;
 use sluice::date::timestamp;
 use sluice::pattern::{matches, overlap};
 
-use super::sections::Sections;
-use super::Report;
+use super::sections::{list, section, text, Locate, Sections};
+use super::{kinds, Report};
 use crate::yaml::quoted;
-
-/// Maps the core's path to a line, and to the path in the file.
-pub(super) type Locate<'a> = &'a dyn Fn(&str) -> (usize, String);
 
 /// The publicly known keys: sk-demo-user and sk-demo-admin.
 const DEMO_KEYS: [&str; 2] = [
@@ -30,18 +27,6 @@ pub(super) fn is_open(host: &str) -> bool {
     host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback())
 }
 
-fn section<'a>(sections: &'a Sections, name: &str) -> Option<&'a Value> {
-    sections.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
-}
-
-fn list<'a>(value: Option<&'a Value>, field: &str) -> &'a [Value] {
-    value.and_then(|value| value.get(field)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
-    value.get(field).and_then(Value::as_str)
-}
-
 pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report) {
     let router = section(sections, "router");
     let auth = section(sections, "auth");
@@ -50,6 +35,7 @@ pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report
         callers(auth, router, locate, report);
         fallbacks(auth, router, locate, report);
         prices(auth, router, locate, report);
+        kinds::check(auth, router, locate, report);
     }
     expired(auth, locate, report);
     for (index, model) in list(router, "models").iter().enumerate() {
@@ -70,11 +56,12 @@ pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report
     }
 }
 
-/// The names of the upstreams that models and further paths use.
+/// The names of the upstreams that models and further paths use, and those that virtual models ask.
 fn targets(router: Option<&Value>) -> Vec<&str> {
     let all = list(router, "models").iter().flat_map(|model| list(Some(model), "targets"));
     let paths = list(router, "paths").iter().filter_map(|path| text(path, "upstream"));
-    all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).chain(paths).collect()
+    let asked = list(router, "models").iter().filter_map(|model| text(model.get("choose")?, "upstream"));
+    all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).chain(paths).chain(asked).collect()
 }
 
 fn upstreams(router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {

@@ -5,6 +5,7 @@ mod bootstrap;
 mod clusters;
 mod envoy;
 mod filters;
+mod kinds;
 mod manager;
 mod meaning;
 mod report;

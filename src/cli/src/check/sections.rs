@@ -9,6 +9,9 @@ use crate::yaml::Tree;
 /// The configuration of each filter, by its name.
 pub(super) type Sections = [(&'static str, Value)];
 
+/// Maps the core's path to a line, and to the path in the file.
+pub(super) type Locate<'a> = &'a dyn Fn(&str) -> (usize, String);
+
 /// Replaces a secret that is not in this environment; any value works.
 const STAND_IN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -16,6 +19,21 @@ const STAND_IN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 fn environment(name: &str) -> Option<String> {
     let set = std::env::var(name).ok().filter(|value| !value.is_empty());
     Some(set.unwrap_or_else(|| STAND_IN.to_owned()))
+}
+
+/// The configuration of one filter.
+pub(super) fn section<'a>(sections: &'a Sections, name: &str) -> Option<&'a Value> {
+    sections.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
+/// The items of a field; none if it is not a list.
+pub(super) fn list<'a>(value: Option<&'a Value>, field: &str) -> &'a [Value] {
+    value.and_then(|value| value.get(field)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A field's text.
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str)
 }
 
 /// The core's findings: the first mistake of each filter, and conflicts between filters.
