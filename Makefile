@@ -13,7 +13,7 @@ export CARGO_PROFILE_DEV_DEBUG ?= 0
 endif
 
 # What is tested natively. Builds that select the same packages share their libraries: others resolve features anew.
-NATIVE := -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
+NATIVE := -p sluice -p sluice-tests -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
 MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
 TOOLS := target/tools
 FUZZ_SECONDS ?= 600
@@ -61,7 +61,7 @@ test-core: layout ## Run the tests of the core and of the tools natively
 
 test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
-	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" PROPTEST_CASES=64 $(CARGO) test -p sluice --target wasm32-wasip1 --test core
+	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" PROPTEST_CASES=64 $(CARGO) test -p sluice-tests --target wasm32-wasip1 --test core
 
 # The PyPI packages of the end-to-end tests. Tests of the classifiers, the semantic cache, litellm, the page and the chart are skipped, with the reason, if theirs are missing.
 .PHONY: packages
@@ -125,7 +125,7 @@ trap: wasm ## Build the filters so that a request can crash them, for tests: tar
 	@cmp -s target/sluice-trap.wasm.new target/sluice-trap.wasm || cp target/sluice-trap.wasm.new target/sluice-trap.wasm
 
 # The end-to-end tests use the unoptimised command, and the translation by itself: target/debug/sluice and
-# target/debug/examples/translate. The native tests have built both.
+# target/debug/translate. The native tests have built both.
 .PHONY: native
 native:
 	$(CARGO) test -q --no-run $(NATIVE)

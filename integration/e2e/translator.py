@@ -9,7 +9,7 @@ from typing import Any, Iterable
 
 from child import ROOT
 
-PROGRAM = ROOT / "target" / "debug" / "examples" / "translate"
+PROGRAM = ROOT / "target" / "debug" / "translate"
 
 
 def translate(tasks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

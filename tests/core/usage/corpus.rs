@@ -252,7 +252,7 @@ fn broken_answers() {
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn no_file_is_left_out() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     let mut files: Vec<String> = files
         .filter(|name| !matches!(name.as_str(), "index.json" | "streams.json" | "README.md" | ".gitattributes"))
