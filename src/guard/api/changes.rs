@@ -13,13 +13,14 @@ pub const INTERVENED: &str = "intervened";
 const MAX_COMPARED: usize = 64 << 10;
 /// The most words that a change can have, before and after it together.
 const MAX_CHANGE: usize = 400;
-/// The most comparisons of words in one text.
-const MAX_STEPS: usize = 1 << 20;
+/// The most comparisons of words in the texts of one answer.
+pub(super) const MAX_STEPS: usize = 1 << 20;
 /// So many equal words in a row end a change.
 const SAME: usize = 3;
 
-/// The changes from `old` to `new`: none of them is of nothing, and none overlaps another. `old` is not empty.
-pub(super) fn changes(old: &str, new: &str) -> Vec<Finding> {
+/// The changes from `old` to `new`: none of them is of nothing, and none overlaps another. `old` is not empty. `steps`: how
+/// many words may still be compared; without any, all between the first and the last change counts as changed.
+pub(super) fn changes(old: &str, new: &str, steps: &mut usize) -> Vec<Finding> {
     if old == new {
         return Vec::new();
     }
@@ -28,7 +29,7 @@ pub(super) fn changes(old: &str, new: &str) -> Vec<Finding> {
         return change(&old, &new, &ends(&old, &new)).into_iter().collect();
     }
     let (old, new) = (words(old), words(new));
-    hunks(&old, &new).iter().filter_map(|hunk| change(&old, &new, hunk)).collect()
+    hunks(&old, &new, steps).iter().filter_map(|hunk| change(&old, &new, hunk)).collect()
 }
 
 /// A changed part, in words: before and after.
@@ -95,8 +96,8 @@ fn ends(old: &Parts<'_>, new: &Parts<'_>) -> Hunk {
 }
 
 /// The changed parts, with at least [`SAME`] equal words between two of them.
-fn hunks(old: &Parts<'_>, new: &Parts<'_>) -> Vec<Hunk> {
-    let (mut i, mut j, mut steps) = (0, 0, 0);
+fn hunks(old: &Parts<'_>, new: &Parts<'_>, steps: &mut usize) -> Vec<Hunk> {
+    let (mut i, mut j) = (0, 0);
     let mut hunks = Vec::new();
     loop {
         while old.word(i).is_some_and(|word| new.word(j) == Some(word)) {
@@ -105,7 +106,7 @@ fn hunks(old: &Parts<'_>, new: &Parts<'_>) -> Vec<Hunk> {
         if i == old.len() && j == new.len() {
             return hunks;
         }
-        let Some((next_i, next_j)) = resume(old, new, (i, j), &mut steps) else {
+        let Some((next_i, next_j)) = resume(old, new, (i, j), steps) else {
             let mut end = (old.len(), new.len());
             while end.0 > i && end.1 > j && old.word(end.0 - 1) == new.word(end.1 - 1) {
                 end = (end.0 - 1, end.1 - 1);
@@ -120,13 +121,11 @@ fn hunks(old: &Parts<'_>, new: &Parts<'_>) -> Vec<Hunk> {
 
 /// Where both are the same again, as soon as possible.
 fn resume(old: &Parts<'_>, new: &Parts<'_>, (i, j): (usize, usize), steps: &mut usize) -> Option<(usize, usize)> {
-    for change in 1..=MAX_CHANGE {
+    let rest = (old.len() - i) + (new.len() - j);
+    for change in 1..=MAX_CHANGE.min(rest) {
         for removed in 0..=change {
             let (i, j) = (i + removed, j + change - removed);
-            *steps += 1;
-            if *steps > MAX_STEPS {
-                return None;
-            }
+            *steps = steps.checked_sub(1)?;
             let same = |ahead: usize| old.word(i + ahead) == new.word(j + ahead);
             if i <= old.len() && j <= new.len() && (0..SAME).all(same) {
                 return Some((i, j));

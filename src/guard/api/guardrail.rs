@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::changes::changes;
+use super::changes::{changes, MAX_STEPS};
 use super::moderations::write_texts;
 use super::{parse, Failure, Reading};
 
@@ -52,7 +52,9 @@ pub(super) fn read(texts: &[&str], body: &[u8]) -> Result<Vec<Reading>, Failure>
             Err(Failure::Shape)
         }
         (Action::None | Action::GuardrailIntervened, Some(changed)) => {
-            Ok(texts.iter().zip(&changed).map(|(text, changed)| Reading::of(changes(text, changed))).collect())
+            let mut steps = MAX_STEPS;
+            let changed = texts.iter().zip(&changed).map(|(text, changed)| changes(text, changed, &mut steps));
+            Ok(changed.map(Reading::of).collect())
         }
     }
 }

@@ -123,6 +123,11 @@ fn large_texts() {
     let long = "é".repeat(100_000);
     let into = format!("{}ü{}", &long[..1000], &long[1002..]);
     assert_eq!(edits(&long, &into), [(1000..1002, "ü".to_owned())], "from both ends");
+    let many: Vec<String> = (0..10_000).map(|number| format!("a {number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let answer = json!({"action": "NONE", "texts": vec!["b c d"; many.len()]}).to_string();
+    let readings = reading(&many, &answer).unwrap();
+    assert!(readings.iter().all(|reading| reading.category() == Some("intervened")), "many short ones");
     let more = format!("{long}!");
     assert_eq!(applied(&long, changed(&long, &more)), more);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
