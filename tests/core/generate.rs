@@ -15,6 +15,11 @@ pub fn text() -> impl Strategy<Value = String> {
     vec(character, 0..12).prop_map(String::from_iter)
 }
 
+/// The same, longer.
+pub fn long_text() -> impl Strategy<Value = String> {
+    vec(text(), 0..8).prop_map(|parts| parts.concat())
+}
+
 /// JSON values of a few levels.
 pub fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

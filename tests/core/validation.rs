@@ -7,6 +7,8 @@ use sluice::endpoint::Endpoint;
 use sluice::intake::{prepare, Unprepared};
 use sluice::validation::validate;
 
+use crate::generate;
+
 const CHAT: Endpoint = Endpoint::ChatCompletions;
 const RESPONSES: Endpoint = Endpoint::Responses;
 const MESSAGES: Endpoint = Endpoint::Messages;
@@ -240,7 +242,7 @@ fn a_router_or_a_model_decides() {
 proptest! {
     /// Nothing of a body is in its problem, and no body breaks the walk.
     #[test]
-    fn any_text_has_an_answer(text in "\\PC{0,60}", endpoint in 0..5_usize) {
+    fn any_text_has_an_answer(text in generate::long_text(), endpoint in 0..5_usize) {
         let endpoint = [CHAT, RESPONSES, MESSAGES, GEMINI, OLLAMA][endpoint];
         validate(endpoint, text.as_bytes());
         let body = json!({"messages": [{"role": "user", "content": [{"type": "zzzz", "text": text}], "temperature": text}], "contents": text, "input": [text]});

@@ -18,6 +18,8 @@ use sluice::kinds::{
 use sluice::parsed_request;
 use sluice::routing::Table;
 
+use crate::generate;
+
 const CHAT: Endpoint = Endpoint::ChatCompletions;
 
 fn fixture() -> Value {
@@ -328,7 +330,7 @@ fn the_chosen_model_is_written_into_the_body() {
 proptest! {
     /// Any text has a language or none, and any body an opening.
     #[test]
-    fn any_text(text in "\\PC{0,80}") {
+    fn any_text(text in generate::long_text()) {
         language(&text);
         Opening::of(CHAT, text.as_bytes());
         let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
