@@ -112,14 +112,24 @@ fn set(presets: &mut Presets, kind: BodyKind, setting: &Setting, value: &str, ov
         BodyKind::Chat | BodyKind::OllamaChat => Some("messages"),
         // its messages may have one besides the field
         BodyKind::Responses => Some("input"),
+        BodyKind::Messages if overrides => Some("messages"),
         BodyKind::Completions | BodyKind::Messages | BodyKind::Gemini | BodyKind::OllamaGenerate => None,
     };
     if let (true, Some(messages)) = (is_system, messages) {
         let message = match kind {
-            BodyKind::Responses => String::new(),
+            BodyKind::Responses | BodyKind::Messages => String::new(),
             _ => format!(r#"{{"role":"system","content":{value}}}"#),
         };
         edits.system = Some(SystemMessage { messages, message, overrides });
+    }
+    // a template of the client's need not have a place for the system prompt
+    let template = match kind {
+        BodyKind::Chat => Some("chat_template"),
+        BodyKind::OllamaGenerate => Some("template"),
+        _ => None,
+    };
+    if let (true, true, Some(template)) = (is_system, overrides, template) {
+        put(edits, Field { parent: Vec::new(), names: vec![template.to_owned()], value: "null".to_owned(), overrides });
     }
     let Some((parent, names)) = setting.place(kind) else {
         return;

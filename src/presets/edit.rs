@@ -20,13 +20,46 @@ pub fn edit(body: &[u8], edits: &Edits) -> Result<Option<Vec<u8>>, JsonError> {
     Ok(BodyRewrite::of(changes, body.len()).chunk(body, true).unwrap_or_default())
 }
 
+/// The value of a field that no body may set, and that is not added.
+const NULL: &str = "null";
+
 /// The most objects and messages of one body that are edited. A body with more of them is refused.
 const MAX_CHANGES: usize = 4096;
 
+/// What a body has of a field, under any of its names.
+#[derive(Clone, Default)]
+struct Seen {
+    /// It is there, or has been added.
+    is_there: bool,
+    /// One of them has a value.
+    has_value: bool,
+    /// The first one that is null: it asks for the default.
+    null: Option<Range<usize>>,
+}
+
+impl Seen {
+    /// It is there: a value is replaced or kept, and a null is filled at the end if there is no value.
+    fn note(&mut self, field: &Field, value: Value<'_>, range: Range<usize>) -> Option<(Range<usize>, String)> {
+        self.is_there = true;
+        if value == Value::Null {
+            self.null.get_or_insert(range);
+            return None;
+        }
+        self.has_value = true;
+        field.overrides.then(|| (range, field.value.clone()))
+    }
+
+    /// The null that gets the field's value.
+    fn fill(&self, field: &Field) -> Option<(Range<usize>, String)> {
+        let range = self.null.clone().filter(|_| !self.has_value)?;
+        Some((range, field.value.clone()))
+    }
+}
+
 struct Editor<'e> {
     edits: &'e Edits,
-    /// Whether each field is there, or has been added.
-    seen: Vec<bool>,
+    /// Of each field.
+    seen: Vec<Seen>,
     changes: Vec<(Range<usize>, String)>,
     first_field: usize,
     is_empty: bool,
@@ -38,7 +71,7 @@ impl<'e> Editor<'e> {
     fn new(edits: &'e Edits) -> Self {
         Editor {
             edits,
-            seen: vec![false; edits.fields.len()],
+            seen: vec![Seen::default(); edits.fields.len()],
             changes: Vec::new(),
             first_field: 0,
             is_empty: true,
@@ -64,19 +97,12 @@ impl<'e> Editor<'e> {
             }
             let (value, range) = scanner.spanned()?;
             for (index, field) in fields().filter(|(_, field)| field.parent.is_empty() && is_any(&key, &field.names)) {
-                self.seen.get_mut(index).into_iter().for_each(|seen| *seen = true);
-                self.replace(field, value, &range);
+                let change = self.seen.get_mut(index).and_then(|seen| seen.note(field, value, range.clone()));
+                self.changes.extend(change);
             }
             Ok(())
         })?;
         Ok(())
-    }
-
-    /// A field is there already: it is replaced, or kept. A null asks for the default.
-    fn replace(&mut self, field: &Field, value: Value<'_>, range: &Range<usize>) {
-        if field.overrides || value == Value::Null {
-            self.changes.push((range.clone(), field.value.clone()));
-        }
     }
 
     /// An object in which some of the fields stand.
@@ -88,7 +114,7 @@ impl<'e> Editor<'e> {
             .enumerate()
             .filter(|(_, field)| !field.parent.is_empty() && is_any(key, &field.parent))
             .collect();
-        let mut seen = vec![false; own.len()];
+        let mut seen = vec![Seen::default(); own.len()];
         scanner.peek();
         let start = scanner.position();
         let mut is_empty = true;
@@ -98,13 +124,13 @@ impl<'e> Editor<'e> {
             let (value, range) = scanner.spanned()?;
             for ((_, field), seen) in own.iter().zip(&mut seen) {
                 if is_any(&key, &field.names) {
-                    *seen = true;
-                    self.replace(field, value, &range);
+                    self.changes.extend(seen.note(field, value, range.clone()));
                 }
             }
             Ok(())
         })?;
-        own.iter().for_each(|(index, _)| self.seen.get_mut(*index).into_iter().for_each(|seen| *seen = true));
+        own.iter().for_each(|(index, _)| self.seen.get_mut(*index).into_iter().for_each(|seen| seen.is_there = true));
+        self.changes.extend(own.iter().zip(&seen).filter_map(|((_, field), seen)| seen.fill(field)));
         if !is_object {
             is_null |= own.iter().any(|(_, field)| field.overrides);
             if is_null {
@@ -114,7 +140,7 @@ impl<'e> Editor<'e> {
             return Ok(());
         }
         let missing: Vec<&Field> =
-            own.iter().zip(&seen).filter(|(_, seen)| !**seen).map(|((_, field), _)| *field).collect();
+            own.iter().zip(&seen).filter(|(_, seen)| !seen.is_there).map(|((_, field), _)| *field).collect();
         if !missing.is_empty() {
             let comma = if is_empty { "" } else { "," };
             self.changes.push((start + 1..start + 1, format!("{}{comma}", members(&missing))));
@@ -133,7 +159,7 @@ impl<'e> Editor<'e> {
             let mut is_system = false;
             scanner.object(|key, scanner| {
                 let value = scanner.value()?;
-                if let (true, Value::String(role)) = (key.is("role"), value) {
+                if let (true, Value::String(role)) = (folds_to(&key.decode(), "role"), value) {
                     is_system |= role.is("system") || role.is("developer");
                 }
                 Ok(())
@@ -173,10 +199,14 @@ impl<'e> Editor<'e> {
     fn finish(mut self) -> Vec<(Range<usize>, String)> {
         let edits = self.edits;
         let spoken = self.has_system && !edits.system.as_ref().is_some_and(|system| system.overrides);
-        let missing = edits.fields.iter().enumerate().filter(|(index, _)| self.seen.get(*index) == Some(&false));
-        let missing = missing.filter(|(index, _)| !(spoken && edits.system_field == Some(*index)));
+        let fields = edits.fields.iter().zip(&self.seen).enumerate();
+        let wanted = fields.filter(|(index, _)| !(spoken && edits.system_field == Some(*index)));
         let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
-        for (_, field) in missing {
+        for (_, (field, seen)) in wanted {
+            if seen.is_there || field.value == NULL {
+                self.changes.extend(seen.fill(field));
+                continue;
+            }
             let parent = field.parent.first().map(String::as_str);
             match groups.iter_mut().find(|(known, _)| *known == parent) {
                 Some((_, fields)) => fields.push(field),

@@ -18,7 +18,7 @@ pub struct Field {
     pub parent: Vec<String>,
     /// Its names, which mean the same. The first is written where none of them is there.
     pub names: Vec<String>,
-    /// Its value, as JSON.
+    /// Its value, as JSON; `null`: the client's is removed, and nothing is added.
     pub value: String,
     /// Whether it replaces the client's value.
     pub overrides: bool,

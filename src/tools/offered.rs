@@ -29,8 +29,8 @@ impl Offered {
     }
 
     /// A server with tools: `mcp`, and `mcp:` with the label that the client gives it.
-    pub(super) fn server(kind: &str, label: &str) -> Self {
-        let mut server = Offered::builtin(kind, &[]);
+    pub(super) fn server(kind: &str, label: &str, further: &[String]) -> Self {
+        let mut server = Offered::builtin(kind, further);
         server.names.extend(["mcp".to_owned(), format!("mcp:{label}")]);
         server
     }

@@ -9,6 +9,8 @@ use crate::parsed_request::folds_to;
 
 /// Tools within tools, such as a namespace's, are read this deep.
 const MAX_DEPTH: usize = 4;
+/// The most types, names and labels of one tool: a tool needs one of each, and they are compared with each other.
+const MAX_PARTS: usize = 8;
 /// The longest name in an error, in characters.
 const MAX_SHOWN: usize = 64;
 
@@ -47,9 +49,18 @@ pub fn check(lists: &[&ToolLists], dialect: Dialect, body: &[u8]) -> Result<(), 
 }
 
 /// The members of a request that matter.
-const TOP: [&str; 5] = ["tools", "functions", "mcp_servers", "web_search_options", "input"];
+const TOP: [&str; 4] = ["tools", "functions", "mcp_servers", "input"];
+/// Members by which some servers for chats are told to search the web or other data, and the tool that they are.
+const SWITCHES: [(&str, &str); 5] = [
+    ("web_search_options", "web_search"),
+    ("search_parameters", "web_search"),
+    ("enable_search", "web_search"),
+    ("plugins", "plugins"),
+    ("data_sources", "data_sources"),
+];
 /// The members of a tool that matter.
-const TOOL: [&str; 7] = ["type", "name", "function", "custom", "server_label", "mcp_server_name", "tools"];
+const TOOL: [&str; 9] =
+    ["type", "name", "function", "custom", "server_label", "mcp_server_name", "tools", "input_schema", "parameters"];
 const NAME: [&str; 1] = ["name"];
 const TOOLS: [&str; 1] = ["tools"];
 /// Gemini's two spellings of the list of functions.
@@ -78,6 +89,8 @@ struct Tool {
     labels: Vec<String>,
     /// Whether it has tools of its own.
     nested: bool,
+    /// Whether it has a schema, as functions have.
+    has_schema: bool,
 }
 
 impl Reader<'_> {
@@ -85,13 +98,7 @@ impl Reader<'_> {
         scanner.object(|key, scanner| match member(&key, &TOP) {
             Some("tools") => self.tools("tools", 0, scanner),
             Some("functions") => self.named("functions", &Offered::function, scanner),
-            Some("mcp_servers") => self.named("mcp_servers", &|name| Offered::server("mcp", name), scanner),
-            Some("web_search_options") => {
-                if scanner.value()? != Value::Null {
-                    self.permit("web_search_options", &Offered::builtin("web_search", &[]));
-                }
-                Ok(())
-            }
+            Some("mcp_servers") => self.named("mcp_servers", &|name| Offered::server("mcp", name, &[]), scanner),
             // results of a search for tools have tools
             Some("input") => {
                 let mut index = 0;
@@ -101,7 +108,16 @@ impl Reader<'_> {
                 })?;
                 Ok(())
             }
-            _ => scanner.value().map(drop),
+            _ => {
+                let key = key.decode();
+                let value = scanner.value()?;
+                if let Some((field, tool)) = SWITCHES.iter().find(|(field, _)| folds_to(&key, field)) {
+                    if !matches!(value, Value::Null | Value::Bool(false)) {
+                        self.permit(field, &Offered::builtin(tool, &[]));
+                    }
+                }
+                Ok(())
+            }
         })?;
         Ok(())
     }
@@ -160,11 +176,12 @@ impl Reader<'_> {
                     tool.nested = true;
                     self.tools(&format!("{path}.tools"), depth + 1, scanner)?;
                 }
-                _ => drop(scanner.value()?),
+                Some(_) => tool.has_schema |= scanner.value()? != Value::Null,
+                None => drop(scanner.value()?),
             }
             Ok(())
         })?;
-        match is_object {
+        match is_object && tool.kinds.len() + tool.names.len() + tool.labels.len() <= MAX_PARTS {
             true => self.judge(path, &tool),
             false => self.refuse(path, None),
         }
@@ -192,6 +209,7 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// A reader may go by the type, by the name, or by an object that only functions have. So all of them count.
     fn judge(&mut self, path: &str, tool: &Tool) {
         let is_function = |kind: &&String| matches!(kind.as_str(), "function" | "custom" | "namespace");
         let names: Vec<String> = tool.names.iter().map(|(_, name)| name.clone()).collect();
@@ -203,16 +221,14 @@ impl Reader<'_> {
                 continue;
             }
             for label in &tool.labels {
-                self.permit(&format!("{path}.server_label"), &Offered::server(kind, label));
+                self.permit(&format!("{path}.server_label"), &Offered::server(kind, label, &names));
             }
         }
-        if !tool.kinds.is_empty() && !tool.kinds.iter().any(|kind| is_function(&kind)) {
-            return;
-        }
-        for (place, name) in &tool.names {
+        let by_name = tool.kinds.is_empty() || tool.has_schema || tool.kinds.iter().any(|kind| is_function(&kind));
+        for (place, name) in tool.names.iter().filter(|(place, _)| by_name || *place != "name") {
             self.permit(&format!("{path}.{place}"), &Offered::function(name));
         }
-        if tool.names.is_empty() && !tool.nested {
+        if by_name && tool.names.is_empty() && !tool.nested {
             self.refuse(path, None);
         }
     }

@@ -343,3 +343,58 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<Value>(&twice).unwrap(), edited);
     }
 }
+
+/// Whatever place the client gives its own system prompt.
+#[test]
+fn an_override_of_the_system_prompt_is_the_only_one() {
+    let settings = || json!({"overrides": {"system": "S"}});
+    for (endpoint, body) in [
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","system":"mine","messages":[{"role":"system","content":"mine"},{"role":"user","content":"hi"}]}"#,
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"},{"Role":"system","content":"mine"}]}"#,
+        ),
+        (
+            Endpoint::OllamaChat,
+            r#"{"model":"m","messages":[{"Role":"system","content":"mine"},{"role":"user","content":"hi"}]}"#,
+        ),
+        (
+            CHAT,
+            r#"{"model":"m","messages":[{"role":"user","Role":"system","content":"mine"},{"role":"user","content":"hi"}]}"#,
+        ),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","instructions":"mine","input":[{"ROLE":"developer","content":"mine"},{"role":"user","content":"hi"}]}"#,
+        ),
+        (CHAT, r#"{"model":"m","chat_template":"mine","messages":[{"role":"user","content":"hi"}]}"#),
+        (Endpoint::OllamaGenerate, r#"{"model":"m","Template":"mine","prompt":"hi"}"#),
+    ] {
+        let text = written(settings(), endpoint, body);
+        assert!(!text.contains("mine") && text.contains("hi") && text.contains(r#""S""#), "{text}");
+    }
+    assert!(!written(settings(), Endpoint::OllamaGenerate, r#"{"model":"m","prompt":"hi"}"#).contains("template"));
+}
+
+#[test]
+fn a_null_asks_for_the_default_once() {
+    for (kind, endpoint, body, want) in [
+        ("defaults", CHAT, r#"{"model":"m","max_tokens":5,"max_completion_tokens":null}"#, [5, 0]),
+        ("defaults", CHAT, r#"{"model":"m","max_completion_tokens":null,"max_tokens":5}"#, [5, 0]),
+        ("defaults", CHAT, r#"{"model":"m","max_completion_tokens":null}"#, [0, 100]),
+        ("defaults", CHAT, r#"{"model":"m","max_tokens":null,"max_completion_tokens":null}"#, [100, 0]),
+        ("overrides", CHAT, r#"{"model":"m","max_tokens":5,"max_completion_tokens":null}"#, [100, 0]),
+        ("overrides", CHAT, r#"{"model":"m","max_tokens":5,"max_completion_tokens":6}"#, [100, 100]),
+    ] {
+        let text = written(json!({kind: {"max_tokens": 100}}), endpoint, body);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let got = ["max_tokens", "max_completion_tokens"].map(|name| value[name].as_i64().unwrap_or(0));
+        assert_eq!(got, want, "{kind} {body}");
+    }
+    let body = r#"{"model":"m","instructions":null,"input":[{"role":"developer","content":"mine"}]}"#;
+    assert_eq!(written(json!({"defaults": {"system": "S"}}), Endpoint::Responses, body), body);
+    let body = r#"{"generationConfig":{"topP":0.5,"top_p":null},"contents":[]}"#;
+    assert_eq!(written(json!({"defaults": {"top_p": 1}}), Endpoint::GenerateContent, body), body);
+}

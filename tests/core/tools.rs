@@ -269,3 +269,52 @@ proptest! {
         }
     }
 }
+
+/// Readers go by the type, by the name, or by what only functions have.
+#[test]
+fn a_false_type_hides_nothing() {
+    let (openai, anthropic) = (Dialect::OpenAi, Dialect::Anthropic);
+    let function = json!({"name": "danger", "parameters": {}});
+    for (dialect, tool) in [
+        (openai, json!({"type": "mcp", "server_label": "x", "function": function})),
+        (openai, json!({"type": "get_x", "function": function})),
+        (openai, json!({"type": "web_search", "custom": {"name": "danger"}})),
+        (openai, json!({"type": "web_search", "name": "danger", "parameters": {}})),
+        (
+            anthropic,
+            json!({"type": "mcp", "mcp_server_name": "x", "name": "danger", "input_schema": {"type": "object"}}),
+        ),
+        (anthropic, json!({"type": "get_x", "name": "danger", "Input_Schema": {}})),
+    ] {
+        let body = json!({"tools": [tool]}).to_string();
+        for list in [lists(None, &["danger"]), lists(Some(&["get_*", "web_search", "mcp"]), &[])] {
+            assert!(refused(&list, dialect, &body).is_some(), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_tool_of_many_parts_is_refused() {
+    for part in [r#""type":"a","#, r#""name":"a","#, r#""server_label":"a","#] {
+        let body = format!(r#"{{"tools":[{{{}"type":"a"}}]}}"#, part.repeat(100_000));
+        assert_eq!(refused(&lists(None, &["b"]), Dialect::OpenAi, &body), Some(("tools[0]".to_owned(), None)));
+    }
+}
+
+#[test]
+fn switches_of_single_providers() {
+    for (field, value, name) in [
+        ("search_parameters", json!({"mode": "auto"}), "web_search"),
+        ("enable_search", json!(true), "web_search"),
+        ("plugins", json!([{"id": "web"}]), "plugins"),
+        ("data_sources", json!([{"type": "azure_search"}]), "data_sources"),
+    ] {
+        let body = json!({field: value}).to_string();
+        assert!(refused(&lists(None, &[name]), Dialect::OpenAi, &body).is_some(), "{body}");
+        assert_eq!(refused(&lists(Some(&[name]), &[]), Dialect::OpenAi, &body), None, "{body}");
+    }
+    for value in [json!(false), Value::Null] {
+        let body = json!({"enable_search": value}).to_string();
+        assert_eq!(refused(&lists(Some(&[]), &[]), Dialect::OpenAi, &body), None, "{body}");
+    }
+}
