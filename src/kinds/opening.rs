@@ -145,6 +145,11 @@ impl Opening {
     }
 
     fn add(&mut self, text: Text<'_>) {
+        // also a line's end takes room, and nothing follows a text that is cut off
+        if self.is_cut || self.text.len() >= MAX_OPENING {
+            self.is_cut |= !text.raw().is_empty();
+            return;
+        }
         if !self.text.is_empty() {
             self.text.push('\n');
         }

@@ -123,6 +123,12 @@ fn openings() {
     let long = user("ä".repeat(MAX_OPENING).into()).to_string();
     let opening = Opening::of(CHAT, long.as_bytes());
     assert!(opening.is_cut && opening.text.len() <= MAX_OPENING);
+    let mut texts = vec![""; 3 * MAX_OPENING];
+    texts[0] = "é";
+    let opening = Opening::of(CHAT, user(json!(texts)).to_string().as_bytes());
+    assert_eq!((opening.text.len(), opening.is_cut), (MAX_OPENING, false));
+    texts.push("more");
+    assert!(Opening::of(CHAT, user(json!(texts)).to_string().as_bytes()).is_cut);
 }
 
 #[test]
@@ -335,6 +341,22 @@ proptest! {
         Opening::of(CHAT, text.as_bytes());
         let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
         prop_assert_eq!(Opening::of(CHAT, body.as_bytes()).text, text);
+    }
+
+    /// However its texts are divided, an opening has an end.
+    #[test]
+    fn any_texts(texts in prop::collection::vec((generate::long_text(), 0..4 * MAX_OPENING), 0..20)) {
+        let texts: Vec<String> = texts
+            .into_iter()
+            .map(|(text, size)| text.repeat(size / text.len().max(1) / 10))
+            .collect();
+        let whole = texts.join("\n");
+        let body = json!({"messages": [{"role": "user", "content": texts}]}).to_string();
+        let opening = Opening::of(CHAT, body.as_bytes());
+        prop_assert!(opening.text.len() <= MAX_OPENING);
+        if opening.is_cut {
+            prop_assert!(whole.trim_start_matches('\n').starts_with(opening.text.trim_start_matches('\n')));
+        }
     }
 
     #[test]
