@@ -45,6 +45,8 @@ static TEXTS: Schema = List(&TEXT, 0, ALL);
 static TEXT_OR_TEXTS: Schema = Either(&[Text, List(&TEXT, 0, ALL)]);
 static TEXT_OR_OBJECT: Schema = Either(&[Text, Object(&[])]);
 static LIMIT: Schema = Whole(1.0, MOST);
+// llama.cpp: -1 is no limit, 0 only reads the prompt
+static CHAT_LIMIT: Schema = Whole(-1.0, MOST);
 static TO_1: Schema = Number(0.0, 1.0);
 static TO_2: Schema = Number(0.0, 2.0);
 static PENALTY: Schema = Number(-2.0, 2.0);
@@ -54,21 +56,23 @@ static INTEGER: Schema = Whole(-MOST, MOST);
 // ---- OpenAI's chat completions
 
 static URL: Schema = Either(&[Text, Object(&[Member { name: "url", schema: &TEXT, required: true }])]);
-static AUDIO: Schema = Object(&[must("data", &TEXT), must("format", &TEXT)]);
+// Mistral: the data alone
+static AUDIO: Schema = Either(&[Text, Object(&[must("data", &TEXT), must("format", &TEXT)])]);
 static CHAT_PART: Schema = Tagged {
     tag: "type",
     cases: &[
         ("text", &[must("text", &TEXT)]),
         ("image_url", &[must("image_url", &URL)]),
         ("input_audio", &[must("input_audio", &AUDIO)]),
-        ("file", &[must("file", &OBJECT)]),
+        // Mistral: `file_id` in its place
+        ("file", &[may("file", &OBJECT)]),
         ("refusal", &[must("refusal", &TEXT)]),
         ("audio_url", &[must("audio_url", &URL)]),
         ("video_url", &[must("video_url", &URL)]),
-        ("thinking", &[]),
     ],
     default: None,
-    open: false,
+    // servers have parts of their own: `document_url`, `image_embeds`, `video`
+    open: true,
 };
 static CHAT_CONTENT: Schema = Either(&[Text, List(&CHAT_PART, 0, ALL)]);
 static CHAT_CALL: Schema = Tagged {
@@ -108,7 +112,7 @@ static CHAT_TOOLS: Schema = List(&CHAT_TOOL, 0, ALL);
 static FORMAT: Schema =
     Tagged { tag: "type", cases: &[("json_schema", &[must("json_schema", &OBJECT)])], default: None, open: true };
 static FUNCTIONS: Schema = List(&FUNCTION, 0, ALL);
-static TOOL_CHOICE: Schema = Either(&[Choice(&["none", "auto", "required"]), Object(&[])]);
+static TOOL_CHOICE: Schema = Either(&[Choice(&["none", "auto", "required", "any"]), Object(&[])]);
 static CHOICES: Schema = Whole(1.0, 128.0);
 static TOP_LOGPROBS: Schema = Whole(0.0, 20.0);
 static CHAT: Schema = Object(&[
@@ -116,8 +120,8 @@ static CHAT: Schema = Object(&[
     may("temperature", &TO_2),
     may("top_p", &TO_1),
     may("n", &CHOICES),
-    may("max_tokens", &LIMIT),
-    may("max_completion_tokens", &LIMIT),
+    may("max_tokens", &CHAT_LIMIT),
+    may("max_completion_tokens", &CHAT_LIMIT),
     may("presence_penalty", &PENALTY),
     may("frequency_penalty", &PENALTY),
     may("seed", &INTEGER),
@@ -212,7 +216,13 @@ static MESSAGE: Schema = Tagged {
     open: false,
 };
 static MESSAGE_LIST: Schema = List(&MESSAGE, 1, ALL);
-static MESSAGES_TOOL: Schema = Object(&[must("name", &NAME), may("description", &TEXT), may("input_schema", &OBJECT)]);
+static MESSAGES_TOOL: Schema = Tagged {
+    tag: "type",
+    cases: &[("custom", &[must("name", &NAME), may("description", &TEXT), may("input_schema", &OBJECT)])],
+    default: Some("custom"),
+    // the provider's own tools, and sets of tools, which have no name
+    open: true,
+};
 static MESSAGES_TOOLS: Schema = List(&MESSAGES_TOOL, 0, ALL);
 static MESSAGES_CHOICE: Schema = Tagged {
     tag: "type",
@@ -234,21 +244,24 @@ static MESSAGES: Schema = Object(&[
     may("metadata", &OBJECT),
 ]);
 
-// ---- Gemini
+// ---- Gemini: of a list with one element, the element alone is enough
 
-static PART: Schema = Object(&[
+const ONE_PART: Schema = Object(&[
     may("text", &TEXT),
     may("inlineData", &OBJECT),
     may("fileData", &OBJECT),
     may("functionCall", &NAMED),
     may("functionResponse", &NAMED),
 ]);
+static PART: Schema = ONE_PART;
 static NAMED: Schema = Object(&[must("name", &NAME)]);
-static PARTS: Schema = List(&PART, 0, ALL);
+static PARTS: Schema = Either(&[List(&PART, 0, ALL), ONE_PART]);
 static CONTENT_ROLE: Schema = Choice(&["user", "model", "function", "tool", "system"]);
-static CONTENT: Schema = Object(&[may("role", &CONTENT_ROLE), must("parts", &PARTS)]);
-static CONTENTS: Schema = List(&CONTENT, 1, ALL);
+const ONE_CONTENT: Schema = Object(&[may("role", &CONTENT_ROLE), must("parts", &PARTS)]);
+static CONTENT: Schema = ONE_CONTENT;
+static CONTENTS: Schema = Either(&[List(&CONTENT, 1, ALL), ONE_CONTENT]);
 static INSTRUCTION: Schema = Object(&[may("parts", &PARTS)]);
+static ONE_OR_MORE: Schema = Either(&[List(&OBJECT, 0, ALL), Object(&[])]);
 static CANDIDATES: Schema = Whole(1.0, 8.0);
 static GENERATION: Schema = Object(&[
     may("temperature", &TO_2),
@@ -256,14 +269,14 @@ static GENERATION: Schema = Object(&[
     may("topK", &COUNT),
     may("maxOutputTokens", &LIMIT),
     may("candidateCount", &CANDIDATES),
-    may("stopSequences", &TEXTS),
+    may("stopSequences", &TEXT_OR_TEXTS),
 ]);
 static GEMINI: Schema = Object(&[
     must("contents", &CONTENTS),
     may("systemInstruction", &INSTRUCTION),
     may("generationConfig", &GENERATION),
-    may("tools", &OBJECTS),
-    may("safetySettings", &OBJECTS),
+    may("tools", &ONE_OR_MORE),
+    may("safetySettings", &ONE_OR_MORE),
 ]);
 
 // ---- Ollama's chat

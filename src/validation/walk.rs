@@ -188,6 +188,7 @@ impl Schema {
             Schema::Either(schemas) => match (schemas.first(), schemas.get(1)) {
                 (Some(Schema::Text | Schema::Name | Schema::Choice(_)), Some(Schema::List(..))) => "a string or a list",
                 (Some(Schema::Text | Schema::Name | Schema::Choice(_)), Some(_)) => "a string or an object",
+                (Some(Schema::List(..)), Some(Schema::Object(_))) => "a list or an object",
                 _ => "another kind of value",
             },
         }
