@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::json::write_string;
 use crate::parsed_request::{self, is_without_model, ParsedRequest};
 use crate::presets::{edit, Edits, Field};
-use crate::routing::Table;
+use crate::routing::{Model, Table};
 use crate::validation::{validate, Problem, Validate};
 
 /// A request that has been read.
@@ -63,17 +63,7 @@ pub fn prepare(
     };
     let name = default.map(String::as_str).or(read.as_ref().map(|read| read.model.as_str())).unwrap_or_default();
     let model = table.find(name).and_then(|index| table.models().get(index));
-    let mode = model.map_or(Validate::Off, |model| model.validate.unwrap_or(table.validate));
-    let invalid = match (mode, model) {
-        (Validate::Warn | Validate::On, Some(model)) => {
-            validate(endpoint, &body).map(|problem| Invalid { model: model.name.clone(), problem })
-        }
-        _ => None,
-    };
-    let invalid = match invalid {
-        Some(invalid) if mode == Validate::On => return Err(Unprepared::Invalid(invalid)),
-        invalid => invalid,
-    };
+    let invalid = checked(model, mode_of(model, table), endpoint, &body)?;
     let presets = model.and_then(|model| model.presets.as_ref()?.of(endpoint));
     let edited = match (default, presets) {
         (None, None) => None,
@@ -95,12 +85,41 @@ pub fn prepare(
     }
 }
 
-/// Gives a request of a virtual model the model that was chosen for it, with the defaults and overrides of that.
+/// How a model wants its bodies checked.
+fn mode_of(model: Option<&Model>, table: &Table) -> Validate {
+    model.map_or(Validate::Off, |model| model.validate.unwrap_or(table.validate))
+}
+
+/// Checks a body as its model wants it.
+fn checked(
+    model: Option<&Model>,
+    mode: Validate,
+    endpoint: Endpoint,
+    body: &[u8],
+) -> Result<Option<Invalid>, Unprepared> {
+    let Some(model) = model.filter(|_| mode != Validate::Off) else {
+        return Ok(None);
+    };
+    match validate(endpoint, body).map(|problem| Invalid { model: model.name.clone(), problem }) {
+        Some(invalid) if mode == Validate::On => Err(Unprepared::Invalid(invalid)),
+        invalid => Ok(invalid),
+    }
+}
+
+/// Gives a request of a virtual model the model that was chosen for it, with the defaults and overrides of that. The
+/// chosen model may want the body checked; not again, if the virtual model has had it checked as strictly.
 ///
 /// # Errors
-/// The body has too many parts, or is not valid with these.
-pub fn choose_model(parsed: &ParsedRequest, body: Vec<u8>, model: &str, table: &Table) -> Result<Prepared, ApiError> {
-    let presets = table.find(model).and_then(|index| table.models().get(index)?.presets.as_ref()?.of(parsed.endpoint));
+/// The body is not valid, or has too many parts, or cannot be read with these.
+pub fn choose_model(parsed: &ParsedRequest, body: Vec<u8>, model: &str, table: &Table) -> Result<Prepared, Unprepared> {
+    let find = |name: &str| table.find(name).and_then(|index| table.models().get(index));
+    let chosen = find(model);
+    let mode = match (mode_of(find(&parsed.model), table), mode_of(chosen, table)) {
+        (Validate::On, _) | (Validate::Warn, Validate::Warn) => Validate::Off,
+        (_, mode) => mode,
+    };
+    let invalid = checked(chosen, mode, parsed.endpoint, &body)?;
+    let presets = chosen.and_then(|model| model.presets.as_ref()?.of(parsed.endpoint));
     let mut edits = presets.cloned().unwrap_or_default();
     if !parsed.named_in_path || parsed.layout.model.is_some() {
         edits.fields.push(Field { overrides: true, ..naming(model) });
@@ -110,7 +129,7 @@ pub fn choose_model(parsed: &ParsedRequest, body: Vec<u8>, model: &str, table: &
     let body = edited.unwrap_or(body);
     let in_path = parsed.named_in_path.then(|| model.to_owned());
     let parsed = parsed_request::read(parsed.endpoint, in_path, &body)?;
-    Ok(Prepared { parsed, body, changed, invalid: None })
+    Ok(Prepared { parsed, body, changed, invalid })
 }
 
 /// A body that names no model, with this one.

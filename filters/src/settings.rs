@@ -54,16 +54,31 @@ pub fn read(
     if body.len() > MAX_KEPT_BODY && !budget::admits_beside_promises(Purpose::Body, body.len()) {
         return Err(ApiError::out_of_memory());
     }
-    let prepared = match intake::prepare(endpoint, path_model, body, table) {
-        Ok(prepared) => prepared,
-        Err(Unprepared::Refused(error)) => return Err(error),
+    let prepared = told(intake::prepare(endpoint, path_model, body, table))?;
+    write(Prepared { changed: prepared.changed || is_written, ..prepared }, has_length)
+}
+
+/// Gives a request of a virtual model the model that was chosen for it.
+///
+/// # Errors
+/// As for [`read`].
+pub fn choose(parsed: &ParsedRequest, body: Vec<u8>, model: &str, table: &Table) -> Result<Prepared, ApiError> {
+    told(intake::choose_model(parsed, body, model, table))
+}
+
+/// Counts and logs what is wrong with a body.
+fn told(prepared: Result<Prepared, Unprepared>) -> Result<Prepared, ApiError> {
+    match prepared {
+        Ok(prepared) => {
+            prepared.invalid.iter().for_each(warn);
+            Ok(prepared)
+        }
+        Err(Unprepared::Refused(error)) => Err(error),
         Err(Unprepared::Invalid(invalid)) => {
             count_invalid(&invalid.model, &invalid.problem.field());
-            return Err(invalid.problem.error());
+            Err(invalid.problem.error())
         }
-    };
-    prepared.invalid.iter().for_each(warn);
-    write(Prepared { changed: prepared.changed || is_written, ..prepared }, has_length)
+    }
 }
 
 /// Hands Envoy the body of a request that has been read, if it is another one than the client's.

@@ -17,7 +17,6 @@ use sluice::embeddings;
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
-use sluice::intake::choose_model;
 use sluice::kinds::{classified, classifier_body, embeddings_body, By, Choose, ConversationKey, Found, Opening};
 use sluice::routing::{Model, Table};
 
@@ -249,7 +248,7 @@ impl Pending {
             return Err(ApiError::out_of_memory());
         };
         let (user, has_length) = (parsed.user, exchange.original().length.is_some());
-        let prepared = choose_model(parsed, body, name, &self.table)?;
+        let prepared = settings::choose(parsed, body, name, &self.table)?;
         drop(exchange);
         let (parsed, body) = settings::write(prepared, has_length)?;
         let mut exchange = shared.borrow_mut();

@@ -1,5 +1,6 @@
 //! Kinds of prompts.
 
+mod chosen;
 mod config;
 
 use std::time::Duration;
@@ -10,12 +11,10 @@ use sluice::codec::{Forgettable, SharedRecord};
 use sluice::config::router;
 use sluice::embeddings::Vector;
 use sluice::endpoint::Endpoint;
-use sluice::intake::choose_model;
 use sluice::kinds::{
     bucket_of, classified, classifier_body, embeddings_body, language, Choose, ConversationKey, Conversations, Opening,
     Vectors, BUCKETS, MAX_BATCH, MAX_OPENING,
 };
-use sluice::parsed_request;
 use sluice::routing::Table;
 
 use crate::generate;
@@ -312,25 +311,6 @@ fn conversations_keep_their_kind_for_a_time() {
     assert!(full.encode().len() < 64 * 32, "{}", full.encode().len());
     assert_eq!((full.find(&key("a"), keep, at(60)), full.find(&key("999"), keep, at(1049))), (None, Some(1)));
     assert!((0..100).all(|number| bucket_of(&key(&number.to_string())) < BUCKETS));
-}
-
-#[test]
-fn the_chosen_model_is_written_into_the_body() {
-    let table = table(rules(json!([{"name": "x", "model": "large", "match": {"tools": true}}])));
-    let cases = [
-        (CHAT, r#"{"model":"auto","x":1}"#, "small", r#"{"temperature":0,"model":"small","x":1}"#),
-        (CHAT, r#"{"model": "auto"}"#, "large", r#"{"model": "large"}"#),
-        (CHAT, r#"{"model":"auto","model":"auto"}"#, "large", r#"{"model":"large","model":"large"}"#),
-        (Endpoint::GenerateContent, r#"{"contents":[]}"#, "large", r#"{"contents":[]}"#),
-        (Endpoint::GenerateContent, r#"{"model":"models/auto"}"#, "large", r#"{"model":"large"}"#),
-    ];
-    for (endpoint, body, model, want) in cases {
-        let in_path = (endpoint != CHAT).then(|| "auto".to_owned());
-        let parsed = parsed_request::read(endpoint, in_path, body.as_bytes()).unwrap();
-        let prepared = choose_model(&parsed, body.as_bytes().to_vec(), model, &table).unwrap();
-        assert_eq!(String::from_utf8(prepared.body).unwrap(), want);
-        assert_eq!((prepared.parsed.model.as_str(), prepared.changed), (model, want != body));
-    }
 }
 
 proptest! {
