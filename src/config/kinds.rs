@@ -7,7 +7,7 @@ use super::reader::{ConfigError, Node, Object};
 use super::suggestion::suggestion;
 use crate::cache::config_digest;
 use crate::endpoint::Dialect;
-use crate::kinds::{By, Choose, Kind, Regex, Rule, Service, LANGUAGES, MAX_EXAMPLES, MAX_KINDS};
+use crate::kinds::{By, Choose, Kind, Regex, Rule, Service, LANGUAGES, MAX_BY_EMBEDDING, MAX_EXAMPLES, MAX_KINDS};
 use crate::routing::{Table, Upstream};
 
 /// The fields of a virtual model.
@@ -184,6 +184,7 @@ fn languages(node: &Node<'_>) -> Result<Vec<&'static str>, ConfigError> {
 
 /// Whether the models that virtual models name exist, and are not virtual themselves. `models`: the list of models.
 pub(super) fn check(models: &Node<'_>, table: &Table) -> Result<(), ConfigError> {
+    let mut by_embedding = 0;
     for (node, model) in models.list()?.iter().zip(table.models()) {
         let fields = node.any_object()?;
         let Some(choose) = fields.get("choose") else {
@@ -201,6 +202,15 @@ pub(super) fn check(models: &Node<'_>, table: &Table) -> Result<(), ConfigError>
             continue;
         };
         let choose = choose.any_object()?;
+        if matches!(model.choose.as_ref().map(|choose| &choose.by), Some(By::Embedding(..))) {
+            by_embedding += 1;
+            if by_embedding > MAX_BY_EMBEDDING {
+                return Err(choose.require("by")?.error(format!(
+                    "at most {MAX_BY_EMBEDDING} models choose by embedding, because each worker keeps the vectors of their \
+                     examples; write `by: llm` or `by: rules`, or give several models one list of kinds, as `aliases`"
+                )));
+            }
+        }
         let kinds = choose.require("kinds")?.list()?;
         let kinds = kinds.iter().map(|kind| kind.any_object()?.require("model")).collect::<Result<Vec<_>, _>>()?;
         for node in kinds.iter().chain([&choose.require("otherwise")?]) {

@@ -29,6 +29,8 @@ pub use vectors::{embeddings_body, Vectors, MAX_BATCH};
 pub const MAX_KINDS: usize = 32;
 /// The most examples of all its kinds.
 pub const MAX_EXAMPLES: usize = 256;
+/// The most virtual models of one router that compare with examples: each worker keeps the vectors of all of them.
+pub const MAX_BY_EMBEDDING: usize = 8;
 /// The longest part of a text that a service gets, in bytes.
 const MAX_SENT: usize = 4 << 10;
 

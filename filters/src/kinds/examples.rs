@@ -3,20 +3,21 @@
 //! They are fetched on a tick, in a filter's own context, because a call ends with its stream.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use sluice::embeddings;
 use sluice::endpoint::Endpoint;
-use sluice::kinds::{embeddings_body, By, Choose, Vectors};
+use sluice::kinds::{embeddings_body, By, Choose, Vectors, MAX_BY_EMBEDDING};
 use sluice::routing::Table;
 
 use super::calls;
 use crate::chain;
 use crate::host;
 
-/// The most virtual models with vectors in one worker; of older configurations, they go.
-const MAX_SETS: usize = 8;
+/// The most virtual models with vectors in one worker: those of two configurations, because requests of the one before
+/// may still be under way, or another router may be there.
+const MAX_SETS: usize = 2 * MAX_BY_EMBEDDING;
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
 /// The timeout of a call for many vectors. No client waits for it longer than its own.
@@ -34,6 +35,8 @@ thread_local! {
 /// The examples of one virtual model.
 struct Examples {
     digest: [u8; 16],
+    /// The newest configuration that asked for them.
+    table: Weak<Table>,
     vectors: Rc<Vectors>,
     state: State,
 }
@@ -73,15 +76,20 @@ pub fn find(table: &Rc<Table>, model: usize, choose: &Choose, (context, until): 
         let known = sets.iter().position(|set| set.digest == choose.digest);
         let place = known.unwrap_or_else(|| {
             if sets.len() >= MAX_SETS {
-                sets.remove(0);
+                // one that is no longer configured; else the oldest
+                let place = sets.iter().position(|set| set.table.strong_count() == 0);
+                sets.remove(place.unwrap_or(0));
             }
-            let state = State::Wanted(table.clone(), model);
-            sets.push(Examples { digest: choose.digest, vectors: Rc::default(), state });
+            let (state, weak) = (State::Wanted(table.clone(), model), Rc::downgrade(table));
+            sets.push(Examples { digest: choose.digest, table: weak, vectors: Rc::default(), state });
             sets.len() - 1
         });
         let Some(set) = sets.get_mut(place) else {
             return Known::Failed;
         };
+        if !std::ptr::eq(set.table.as_ptr(), Rc::as_ptr(table)) {
+            set.table = Rc::downgrade(table);
+        }
         match &set.state {
             State::Ready => return Known::Ready(set.vectors.clone()),
             State::Failed(until) if now < *until => return Known::Failed,

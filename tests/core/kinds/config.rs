@@ -70,6 +70,16 @@ fn mistakes_are_refused_with_their_path() {
         let error = router(root(choose).to_string().as_bytes(), &|_| None).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{at}{want}")), "{error}\n{want}");
     }
+    let mut many = root(json!({"by": "embedding", "upstream": "one", "model": "e", "otherwise": "small",
+        "kinds": [{"name": "x", "model": "large", "examples": ["e"]}]}));
+    for number in 1..9 {
+        assert!(router(many.to_string().as_bytes(), &|_| None).is_ok(), "{number}");
+        let mut next = many["models"][3].clone();
+        next["name"] = format!("auto{number}").into();
+        many["models"].as_array_mut().unwrap().push(next);
+    }
+    let error = router(many.to_string().as_bytes(), &|_| None).unwrap_err().to_string();
+    assert!(error.starts_with("router.models[11].choose.by: at most 8 models choose by embedding"), "{error}");
     let mut both = root(kind(good.clone()));
     both["models"][3]["targets"] = json!(["one"]);
     let mut fallback = root(kind(good));
