@@ -84,9 +84,18 @@ impl Exchange {
             }
             _ => {}
         }
-        Err(ApiError::model_not_allowed(format!(
-            "This key may not use the models that `{virtual_model}` chooses for this request."
-        )))
+        Err(none_allowed(virtual_model))
+    }
+
+    /// Whether the caller may use any of a virtual model's models: else nobody need be asked for the kind.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn may_use_any(&self, virtual_model: &str, choose: &Choose) -> Result<(), ApiError> {
+        match choose.models().any(|model| self.caller().may_use(model)) {
+            true => Ok(()),
+            false => Err(none_allowed(virtual_model)),
+        }
     }
 
     /// Stores the kind.
@@ -98,4 +107,10 @@ impl Exchange {
     pub fn kind(&self) -> Option<&ChosenKind> {
         self.kind.as_deref()
     }
+}
+
+fn none_allowed(virtual_model: &str) -> ApiError {
+    ApiError::model_not_allowed(format!(
+        "This key may not use the models that `{virtual_model}` chooses for this request."
+    ))
 }

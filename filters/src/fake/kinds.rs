@@ -7,12 +7,17 @@ use serde_json::{json, Value};
 use super::envoy::{completion, configuration, Attempt, Call, Envoy, Step, KEY};
 use super::requests::metric;
 use super::{host, in_new_vm};
+use crate::kinds::MAX_CALLS;
 use crate::registry;
 
 const PATH: &str = "/v1/chat/completions";
 
 /// A gateway with a virtual model.
 fn with(choose: Value) -> Envoy {
+    Envoy::start("auth+router+usage", &with_settings(choose)).unwrap()
+}
+
+fn with_settings(choose: Value) -> Value {
     let mut configuration = configuration();
     configuration["auth"]["keys"][0]["models"] = json!(["auto", "small", "large"]);
     let model = |name: &str| json!({"name": name, "targets": [{"upstream": "one", "model": name}]});
@@ -22,7 +27,7 @@ fn with(choose: Value) -> Envoy {
         json!([model("small"), model("large"), model("secret"), {"name": "auto", "choose": settings}]);
     configuration["router"]["default_model"] = "auto".into();
     host(|host| host.service = Some("two".to_owned()));
-    Envoy::start("auth+router+usage", &configuration).unwrap()
+    configuration
 }
 
 fn llm() -> Value {
@@ -134,12 +139,91 @@ fn a_kind_that_the_key_may_not_use_is_none() {
         assert_eq!(finish(&envoy, call), pair("small", "otherwise"));
         let mut neither = llm();
         neither["otherwise"] = "secret".into();
-        let envoy = with(neither);
+        let envoy = with(neither.clone());
         let (call, _) = begin(&envoy, &body("another secret"));
         envoy.answer_callout(200, &completion("secret"));
         let reply = envoy.reply(call).unwrap();
         assert_eq!(reply.status, 403, "{}", reply.text());
         envoy.end(call);
+        // nobody is asked in vain
+        neither["kinds"][0]["model"] = "secret".into();
+        let envoy = with(neither);
+        let (call, step) = begin(&envoy, &body("a third secret"));
+        let Step::Answered(reply) = step else { panic!("{step:?}") };
+        assert_eq!(reply.status, 403, "{}", reply.text());
+        assert!(envoy.callout().is_none());
+        envoy.end(call);
+        assert!(registry::is_idle());
+    });
+}
+
+#[test]
+fn only_conversations_are_asked_for() {
+    in_new_vm(|| {
+        let mut choose = llm();
+        choose["kinds"][0]["match"] = json!({"regex": "code"});
+        let envoy = with(choose);
+        for (text, want) in [("some code", "large"), ("something", "small")] {
+            let (call, _) = envoy.begin("/v1/embeddings", KEY, &[]);
+            let step = envoy.body(call, json!({"input": text}).to_string().as_bytes(), true);
+            assert!(matches!(step, Step::Passed) && envoy.callout().is_none(), "{step:?}");
+            assert_eq!(finish(&envoy, call).0, want);
+        }
+        // it has said nothing of the conversation
+        let more =
+            json!({"messages": [{"role": "user", "content": "something"}, {"role": "assistant", "content": "a"}]});
+        let (call, step) = begin(&envoy, more.to_string().as_bytes());
+        assert!(matches!(step, Step::Held), "{step:?}");
+        envoy.answer_callout(200, &completion("code"));
+        assert_eq!(finish(&envoy, call), pair("large", "code"));
+        assert!(registry::is_idle());
+    });
+}
+
+#[test]
+fn a_worker_makes_so_many_calls_at_a_time() {
+    in_new_vm(|| {
+        let mut configuration = with_settings(llm());
+        configuration["auth"]["keys"][0].as_object_mut().unwrap().remove("limits");
+        let envoy = Envoy::start("auth+router+usage", &configuration).unwrap();
+        let held: Vec<Call> = (0..MAX_CALLS)
+            .map(|number| {
+                let (call, step) = begin(&envoy, &body(&format!("prompt {number}")));
+                assert!(matches!(step, Step::Held), "{step:?}");
+                call
+            })
+            .collect();
+        let (call, step) = begin(&envoy, &body("one more"));
+        assert!(matches!(step, Step::Passed), "{step:?}");
+        assert_eq!(finish(&envoy, call), pair("small", "otherwise"));
+        envoy.wait(Duration::from_secs(1));
+        assert_eq!(metric("llm_kinds_total;model=auto;type=otherwise;result=failed"), 1);
+        held.into_iter().for_each(|call| envoy.end(call));
+        host(|host| host.callouts.clear());
+        let (call, step) = begin(&envoy, &body("now"));
+        assert!(matches!(step, Step::Held), "{step:?}");
+        envoy.end(call);
+        assert!(registry::is_idle());
+    });
+}
+
+#[test]
+fn the_chosen_model_has_the_body_checked() {
+    in_new_vm(|| {
+        let mut configuration =
+            with_settings(json!({"kinds": [{"name": "code", "model": "large", "match": {"regex": "code"}}]}));
+        configuration["router"]["models"][1]["validate"] = "on".into();
+        let envoy = Envoy::start("auth+router+usage", &configuration).unwrap();
+        let bad =
+            |text: &str| json!({"messages": [{"role": "user", "content": text}], "n": 0}).to_string().into_bytes();
+        let (call, step) = begin(&envoy, &bad("code"));
+        let Step::Answered(reply) = step else { panic!("{step:?}") };
+        assert!(reply.status == 400 && reply.text().contains("`n` must be from 1"), "{}", reply.text());
+        envoy.end(call);
+        let (call, _) = begin(&envoy, &bad("talk"));
+        assert_eq!(finish(&envoy, call), pair("small", "otherwise"));
+        envoy.wait(Duration::from_secs(1));
+        assert_eq!(metric("llm_invalid_requests_total;model=large"), 1);
         assert!(registry::is_idle());
     });
 }
@@ -198,6 +282,22 @@ fn without_examples_everything_goes_to_otherwise() {
         let (call, step) = begin(&envoy, &body("slow"));
         assert!(matches!(step, Step::Held), "{step:?}");
         envoy.wait(Duration::from_millis(1200));
+        assert!(envoy.goes_on(call));
+        assert_eq!(finish(&envoy, call), pair("small", "otherwise"));
+        assert!(registry::is_idle());
+    });
+}
+
+#[test]
+fn examples_that_come_at_the_last_moment_are_too_late() {
+    in_new_vm(|| {
+        let envoy = with(embedding());
+        let (call, _) = begin(&envoy, &body("first"));
+        envoy.tick();
+        host(|host| host.now += Duration::from_secs(1));
+        let data: Vec<Value> = (0..3).map(|index| json!({"index": index, "embedding": [1, 0]})).collect();
+        envoy.answer_callout(200, json!({"data": data}).to_string().as_bytes());
+        assert!(envoy.callout().is_none(), "a call without a timeout");
         assert!(envoy.goes_on(call));
         assert_eq!(finish(&envoy, call), pair("small", "otherwise"));
         assert!(registry::is_idle());

@@ -26,7 +26,7 @@ extern "C" {
 /// Calls a unary method at a cluster that speaks HTTP/2. Returns the number of the call; `None` if Envoy cannot call.
 pub fn grpc_call(cluster: &str, service: &str, method: &str, message: &[u8], timeout: Duration) -> Option<u32> {
     let metadata = serialize(&[]);
-    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let timeout = super::milliseconds(timeout);
     let mut token = 0;
     // SAFETY: the pointers are valid for the duration of the call.
     let status = unsafe {

@@ -230,7 +230,7 @@ pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &[u8]) 
 /// Sends a request to a cluster. Returns the number of the call; `None` if Envoy cannot call.
 pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: Duration) -> Option<u32> {
     let (headers, trailers) = (serialize(headers), serialize(&[]));
-    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let timeout = milliseconds(timeout);
     let mut token = 0;
     // SAFETY: the pointers are valid for the duration of the call.
     let status = unsafe {
@@ -248,6 +248,11 @@ pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: 
         )
     };
     (status == OK).then_some(token)
+}
+
+/// A timeout for Envoy, to which 0 means that there is none.
+fn milliseconds(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Writes a line to Envoy's log.

@@ -20,6 +20,18 @@ thread_local! {
     static FAILURES: RefCell<Failures> = RefCell::default();
 }
 
+/// The most calls of one worker's requests at a time.
+pub const MAX_CALLS: usize = 100;
+
+/// Whether another request may call.
+pub fn has_room() -> bool {
+    let has_room = CALLS.with_borrow(HashMap::len) < MAX_CALLS;
+    if !has_room {
+        fail("busy", &format!("{MAX_CALLS} calls of this worker are under way"));
+    }
+    has_room
+}
+
 /// Sends a body to a service. `None` if Envoy cannot call.
 pub fn send(
     table: &Table,

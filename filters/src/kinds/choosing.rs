@@ -7,6 +7,9 @@
 //! | the examples' vectors are there | its own vector is asked for, and the nearest examples say the kind |
 //! | they are not | it waits for them |
 //!
+//! Only for conversations is anybody asked: counts of tokens and embeddings have kinds by rules alone, and say nothing of
+//! the conversation's.
+//!
 //! Whatever fails, or takes longer than `timeout`: the request is of no kind, and `otherwise` answers.
 
 use std::rc::Rc;
@@ -44,6 +47,7 @@ pub struct Pending {
     model: usize,
     opening: Opening,
     key: ConversationKey,
+    is_conversation: bool,
     context: u32,
     until: Duration,
     step: Step,
@@ -75,9 +79,14 @@ pub fn choose(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Chose
     let Some((model, choose, parsed)) = virtual_model() else {
         return Chosen::Ready(Ok(()));
     };
+    let name = table.models().get(model).map_or("", |model| model.name.as_str());
+    if let Err(error) = exchange.may_use_any(name, choose) {
+        return Chosen::Ready(Err(error));
+    }
     let Some(body) = body_of(&exchange) else {
         return Chosen::Ready(Err(ApiError::out_of_memory()));
     };
+    let is_conversation = parsed.endpoint.answers_in_words();
     let opening = Opening::of(parsed.endpoint, &body);
     let key = exchange.conversation(choose, &opening.text);
     let known = known_kind(&exchange, choose, &opening, &key);
@@ -87,6 +96,7 @@ pub fn choose(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Chose
         model,
         opening,
         key,
+        is_conversation,
         context,
         until: Duration::ZERO,
         step: Step::Asked,
@@ -128,7 +138,8 @@ fn known_kind(
     if let Some(kind) = choose.by_rules(opening) {
         return Some((Some(kind), Found::Rules));
     }
-    if choose.by == By::Rules || opening.text.trim().is_empty() {
+    let is_asked = exchange.parsed().is_some_and(|parsed| parsed.endpoint.answers_in_words());
+    if choose.by == By::Rules || !is_asked || opening.text.trim().is_empty() {
         return Some((None, Found::Otherwise));
     }
     remembered::find(choose, &opening.text).map(|kind| (kind, Found::Remembered))
@@ -182,12 +193,14 @@ impl Pending {
         let left = self.until.saturating_sub(now);
         let call = match &choose.by {
             By::Rules => None,
-            By::Llm(service) => {
+            // the examples, or the stream's turn, came too late
+            _ if left.is_zero() => None,
+            By::Llm(service) if calls::has_room() => {
                 let body = classifier_body(choose, &service.model, &self.opening);
                 calls::send(&table, service, (Endpoint::ChatCompletions, chat_model::PATH), &body, left)
             }
             By::Embedding(service, _) => match examples::find(&table, self.model, choose, (self.context, self.until)) {
-                Known::Ready(_) => {
+                Known::Ready(_) if calls::has_room() => {
                     let body = embeddings_body(&service.model, &[&self.opening.text]);
                     calls::send(&table, service, (Endpoint::Embeddings, embeddings::PATH), &body, left)
                 }
@@ -196,10 +209,11 @@ impl Pending {
                     chain::wait_for_wake();
                     return Chosen::Waits(self);
                 }
-                Known::Failed => None,
+                Known::Ready(_) | Known::Failed => None,
             },
+            By::Llm(_) => None,
         };
-        match call.filter(|_| !left.is_zero()) {
+        match call {
             Some(call) => {
                 calls::expect(call, self.context);
                 self.step = Step::Asked;
@@ -238,7 +252,7 @@ impl Pending {
             return Err(ApiError::internal("The gateway lost a virtual model."));
         };
         // a failure may pass by the conversation's next request
-        if found != Found::Failed && !self.opening.text.is_empty() {
+        if found != Found::Failed && self.is_conversation && !self.opening.text.is_empty() {
             remembered::keep(choose, &self.key, kind);
         }
         let exchange = shared.borrow();

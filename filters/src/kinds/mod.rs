@@ -12,6 +12,8 @@ mod choosing;
 mod examples;
 mod remembered;
 
+#[cfg(test)]
+pub use calls::MAX_CALLS;
 pub use choosing::{choose, go_on, Chosen, Pending};
 
 /// A call has been answered, or has failed: then there are no headers.
