@@ -29,9 +29,9 @@ pub enum Validate {
 /// use sluice::endpoint::Endpoint;
 /// use sluice::validation::validate;
 ///
-/// let body = br#"{"messages":[{"role":"user","content":[{"type":"txt"}]}]}"#;
+/// let body = br#"{"messages":[{"role":"user","content":[{"type":"text","text":1}]}]}"#;
 /// let problem = validate(Endpoint::ChatCompletions, body).unwrap();
-/// assert_eq!(problem.path(), "messages[0].content[0].type");
+/// assert_eq!(problem.path(), "messages[0].content[0].text");
 /// ```
 pub fn validate(endpoint: Endpoint, body: &[u8]) -> Option<Problem> {
     walk::check(schemas::of(endpoint)?, body)
