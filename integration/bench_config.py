@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 import yaml
 
@@ -65,24 +65,19 @@ def with_filters(config: dict, kept: set[str]) -> dict:
 def with_keys(config: dict, count: int) -> dict:
     """The configuration with this many client keys, including the demo's."""
     config = json.loads(json.dumps(config))
-    for entry in connection_manager(config)["http_filters"]:
-        plugin = entry["typed_config"].get("config", {})
-        names = plugin.get("root_id", "").split("+")
-        if "auth" in names:
-            value = plugin["configuration"]["value"]
-            keys = (value["auth"] if len(names) > 1 else value)["keys"]
-            hashes = (hashlib.sha256(f"sk-{number}".encode()).hexdigest() for number in range(count - len(keys)))
-            keys += [{"id": f"key-{number}", "hash": f"sha256:{each}"} for number, each in enumerate(hashes)]
+    for _, settings in _plugins(config, "auth"):
+        keys = settings["keys"]
+        hashes = (hashlib.sha256(f"sk-{number}".encode()).hexdigest() for number in range(count - len(keys)))
+        keys += [{"id": f"key-{number}", "hash": f"sha256:{each}"} for number, each in enumerate(hashes)]
     return config
 
 
 def with_guard(config: dict, checks: list[dict]) -> dict:
     """The configuration with a guard before `router`."""
     config = json.loads(json.dumps(config))
-    for entry in connection_manager(config)["http_filters"]:
-        plugin = entry["typed_config"].get("config", {})
-        names = plugin.get("root_id", "").split("+")
-        if "router" in names and len(names) > 1:
+    for plugin, _ in _plugins(config, "router"):
+        names = plugin["root_id"].split("+")
+        if len(names) > 1:
             names.insert(names.index("router"), "guard")
             plugin["root_id"] = "+".join(names)
             plugin["configuration"]["value"]["guard"] = {"checks": checks}
@@ -92,14 +87,20 @@ def with_guard(config: dict, checks: list[dict]) -> dict:
 def with_cache(config: dict) -> dict:
     """The configuration with a cache for each model, of answers to all requests."""
     config = json.loads(json.dumps(config))
+    for _, settings in _plugins(config, "router"):
+        for model in settings["models"]:
+            model["cache"] = {"time": "1h", "always": True}
+    return config
+
+
+def _plugins(config: dict, name: str) -> Iterator[tuple[dict, dict]]:
+    """The wasm entries that have the filter `name`, each with that filter's settings."""
     for entry in connection_manager(config)["http_filters"]:
         plugin = entry["typed_config"].get("config", {})
         names = plugin.get("root_id", "").split("+")
-        if "router" in names:
+        if name in names:
             value = plugin["configuration"]["value"]
-            for model in (value["router"] if len(names) > 1 else value)["models"]:
-                model["cache"] = {"time": "1h", "always": True}
-    return config
+            yield plugin, value[name] if len(names) > 1 else value
 
 
 def connection_manager(config: dict) -> dict:

@@ -11,16 +11,16 @@ use wasm_encoder::reencode::{utils, Error, Reencode};
 use wasm_encoder::{BlockType, CodeSection, Function, FunctionSection, Instruction, TypeSection};
 use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, Parser, TypeSectionReader};
 
-use crate::module::{Module, Unreadable};
+use crate::module::{begin_with, Module, Unreadable};
 
 /// V8's `InliningTree::kMaxInlinedCount`.
 const CALLS: usize = 60;
 /// V8 inlines twice a function's size. In smaller functions there is no room for the calls.
 const SMALLEST: usize = 160;
 
-/// The module with that call in each function from this place on; both functions are added at the end.
-pub(crate) fn prevented(bytes: &[u8], from: usize) -> Result<Vec<u8>, Unreadable> {
-    let module = Module::read(bytes)?;
+/// `bytes`, which are `module` with its functions in another order, with that call in each function from this place on; both
+/// functions are added at the end.
+pub(crate) fn prevented(module: &Module<'_>, bytes: &[u8], from: usize) -> Result<Vec<u8>, Unreadable> {
     let empty = (module.imports.len() + module.bodies.len()) as u32;
     let mut out = wasm_encoder::Module::new();
     Prevent { from, place: 0, empty, kind: module.type_count }.parse_core_module(&mut out, Parser::new(0), bytes)?;
@@ -63,16 +63,8 @@ impl Reencode for Prevent {
         if !applies {
             return utils::parse_function_body(self, code, body);
         }
-        let mut function = self.new_function_with_parsed_locals(&body)?;
-        for each in [I::I32Const(0), I::If(BlockType::Empty), I::Call(self.empty + 1), I::End] {
-            function.instruction(&each);
-        }
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            function.instruction(&self.parse_instruction(&mut reader)?);
-        }
-        code.function(&function);
-        Ok(())
+        let call = [I::I32Const(0), I::If(BlockType::Empty), I::Call(self.empty + 1), I::End];
+        begin_with(self, &call, code, &body)
     }
 
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {

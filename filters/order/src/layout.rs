@@ -26,7 +26,7 @@ pub fn in_order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n s
     let permuted = permuted(module, &order)?;
     let mut out = wasm_encoder::Module::new();
     Renumber { imports, places }.parse_core_module(&mut out, Parser::new(0), &permuted)?;
-    prevented(&out.finish(), hot)
+    prevented(module, &out.finish(), hot)
 }
 
 /// The function at each place, and how many of them are in the profile; both count from the first that is not imported.

@@ -1,11 +1,13 @@
 //! The parts of a module that a rewrite needs.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Range;
 
-use wasm_encoder::reencode;
-use wasmparser::{BinaryReaderError, ExternalKind, KnownCustom, Name, Parser, Payload, TypeRef};
+use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::{CodeSection, Instruction};
+use wasmparser::{BinaryReaderError, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload, TypeRef};
 
 /// The bytes are not a module that this tool can read.
 #[derive(Debug)]
@@ -131,4 +133,23 @@ impl<'a> Module<'a> {
         let name = self.names.get(&index).copied().unwrap_or_default();
         format!("{:#}", rustc_demangle::demangle(name))
     }
+}
+
+/// Writes a function whose body begins with these instructions.
+pub(crate) fn begin_with(
+    rewriter: &mut impl Reencode<Error = Infallible>,
+    first: &[Instruction<'_>],
+    code: &mut CodeSection,
+    body: &FunctionBody<'_>,
+) -> Result<(), reencode::Error> {
+    let mut function = rewriter.new_function_with_parsed_locals(body)?;
+    for each in first {
+        function.instruction(each);
+    }
+    let mut reader = body.get_operators_reader()?;
+    while !reader.eof() {
+        function.instruction(&rewriter.parse_instruction(&mut reader)?);
+    }
+    code.function(&function);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use wasm_encoder::reencode::{utils, Error, Reencode};
 use wasm_encoder::{BlockType, CodeSection, Function, FunctionSection, Instruction, MemArg, TypeSection, ValType};
 use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, MemoryType, Parser, TypeSectionReader};
 
-use crate::module::{Module, Unreadable};
+use crate::module::{begin_with, Module, Unreadable};
 
 /// The function with which it writes to Envoy's log; the module must import it.
 const LOG: &str = "proxy_log";
@@ -123,21 +123,15 @@ impl Reencode for Recorder {
 
     fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error> {
         use Instruction as I;
-        let mut function = self.new_function_with_parsed_locals(&body)?;
-        if self.next == self.begin {
-            for each in [I::I32Const(self.base), I::I32Const(self.base), I::I32Load(at(2)), I::I32Const(1), I::I32Add] {
-                function.instruction(&each);
-            }
-            function.instruction(&I::I32Store(at(2)));
+        let (base, next) = (self.base, self.next);
+        let mut first = Vec::new();
+        if next == self.begin {
+            first.extend([I::I32Const(base), I::I32Const(base), I::I32Load(at(2)), I::I32Const(1), I::I32Add]);
+            first.push(I::I32Store(at(2)));
         }
-        function.instruction(&I::I32Const(self.next as i32)).instruction(&I::Call(self.tell));
+        first.extend([I::I32Const(next as i32), I::Call(self.tell)]);
         self.next += 1;
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            function.instruction(&self.parse_instruction(&mut reader)?);
-        }
-        code.function(&function);
-        Ok(())
+        begin_with(self, &first, code, &body)
     }
 
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
